@@ -1,1 +1,3 @@
-//! placeholder
+//! Settings: read, layered, validated, explained.
+pub mod environment;
+pub use environment::Environment;
