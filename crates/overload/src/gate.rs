@@ -168,6 +168,11 @@ impl<W> Gate<W> {
         std::mem::take(&mut self.line).into_values().map(|waiting| waiting.waiter).collect()
     }
 
+    /// Whether it has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// How full it is.
     pub fn occupancy(&self) -> Occupancy {
         Occupancy { inside: self.inside, waiting: self.line.len() }

@@ -74,6 +74,11 @@ impl Entrance {
         }
     }
 
+    /// Whether it has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.gate().is_closed()
+    }
+
     /// How full it is now.
     pub fn occupancy(&self) -> Occupancy {
         self.gate().occupancy()
