@@ -1,0 +1,1 @@
+//! The shards, as the rest of the process sees them.
