@@ -113,3 +113,65 @@ impl Setting for ByteSize {
         self.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_and_a_unit_is_read() {
+        let cases = [
+            ("0", 0),
+            ("512", 512),
+            ("512B", 512),
+            ("64KiB", 65_536),
+            ("64kib", 65_536),
+            ("64kB", 64_000),
+            ("1MiB", 1 << 20),
+            ("10MB", 10_000_000),
+            ("2GiB", 2 << 30),
+            ("1TiB", 1 << 40),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(text.parse(), Ok(ByteSize::bytes(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_read() {
+        for text in ["", "KiB", "-1B", "1.5MiB", "64 KiB", "64K", "64 apples", "16777216TiB"] {
+            assert_eq!(text.parse::<ByteSize>(), Err(ParseByteSizeError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_with_the_smallest_number_is_shown() {
+        let cases = [
+            (ByteSize::kib(64), "64KiB"),
+            (ByteSize::mib(1), "1MiB"),
+            (ByteSize::bytes(10_000_000), "10MB"),
+            (ByteSize::bytes(1_000), "1kB"),
+            (ByteSize::bytes(1_023), "1023B"),
+            (ByteSize::bytes(0), "0B"),
+        ];
+        for (size, text) in cases {
+            assert_eq!(size.to_string(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(bytes: u64, shift in 0..63_u32) {
+            for size in [ByteSize::bytes(bytes), ByteSize::bytes((bytes >> shift) << shift)] {
+                prop_assert_eq!(size.to_string().parse(), Ok(size));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            let _ = text.parse::<ByteSize>();
+        }
+    }
+}

@@ -24,9 +24,9 @@ impl Known {
             for (index, key) in section.keys.iter().enumerate() {
                 file.push('\n');
                 comment(&mut file, key.doc);
-                let also = key.other_variable.map(|name| format!("; also {name}"));
+                let also = key.other_variable.map(|name| format!("; {name} sets it as well"));
                 let (expected, also) = ((key.expected)(), also.unwrap_or_default());
-                line(&mut file, format_args!("# → {expected}{also}"));
+                line(&mut file, format_args!("# Takes {expected}{also}."));
                 line(&mut file, format_args!("{} = {}", key.name, defaults.literal(index)));
             }
         }
@@ -35,7 +35,7 @@ impl Known {
 }
 
 fn comment(file: &mut String, doc: &[&str]) {
-    for text in doc.iter().flat_map(|doc| doc.lines()) {
+    for text in doc.join("\n").lines() {
         line(file, format_args!("{}", format!("# {}", text.trim()).trim_end()));
     }
 }

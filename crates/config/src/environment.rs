@@ -53,3 +53,22 @@ impl fmt::Debug for Environment {
         f.debug_set().entries(self.variables.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_has_the_variables_it_was_started_with() {
+        let environment = Environment::process();
+        let path = var("PATH").expect("whoever runs the tests has a PATH");
+        assert_eq!(environment.get("PATH").map(OsStr::to_string_lossy), Some(path.into()));
+        assert_eq!(var("NO_SUCH_VARIABLE_ANYWHERE"), None);
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let environment = Environment::from_pairs([("DATABASE_URL", "hunter2")]);
+        assert_eq!(format!("{environment:?}"), r#"{"DATABASE_URL"}"#);
+    }
+}

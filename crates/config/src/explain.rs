@@ -50,7 +50,7 @@ impl fmt::Display for Origin {
 pub(crate) fn table(explained: &[Explained]) -> String {
     let value = |row: &Explained| match row.value.as_str() {
         "" => "(not set)".to_owned(),
-        value => value.escape_debug().to_string(),
+        value => without_control_characters(value),
     };
     let width = |column: &dyn Fn(&Explained) -> usize| explained.iter().map(column).max();
     let key_width = width(&|row| row.key.chars().count()).unwrap_or(0);
@@ -62,4 +62,16 @@ pub(crate) fn table(explained: &[Explained]) -> String {
         table.push_str(&format!("{key:key_width$}  {value:value_width$}  {origin}\n"));
     }
     table
+}
+
+/// A line break in a value must not look like the next row, nor an escape sequence act.
+fn without_control_characters(value: &str) -> String {
+    let mut shown = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
 }

@@ -1,5 +1,6 @@
 //! Reads a settings file: what stands in it, on which line, and what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -91,12 +92,12 @@ impl Reader<'_> {
             return;
         }
         // What could be saved out of broken text would only be complained about wrongly.
-        let mut last_line = 0;
+        let mut lines = BTreeSet::new();
         for error in wrong {
             let start = error.span().map_or(self.text.len(), |span| span.start);
-            if self.line(start) > last_line {
-                last_line = self.line(start);
-                let message = error.message().replace('\n', ", ");
+            // What follows on the same line is mostly an echo of the first.
+            if lines.insert(self.line(start)) {
+                let message = sentence(error.message());
                 self.wrong(start, Problem::Syntax { message }, Some(self.line_text(start)));
             }
         }
@@ -109,7 +110,7 @@ impl Reader<'_> {
             match (section, value.get_ref()) {
                 (Some(section), DeValue::Table(keys)) => self.section(section, keys),
                 (Some(_), other) => {
-                    let value = mask::text_with_secrets(&Value::from(other).to_string());
+                    let value = self.known.masked_line(&Value::from(other).to_string());
                     let section = name.get_ref().to_string();
                     self.wrong(start, Problem::NotATable { section, value }, None);
                 }
@@ -181,7 +182,20 @@ impl Reader<'_> {
 
     fn line_text(&self, start: usize) -> String {
         let line = self.text.lines().nth(self.line(start) - 1).unwrap_or_default();
-        mask::line(line)
+        self.known.masked_line(line)
+    }
+}
+
+/// What the parser says, without the part of it that helps nobody.
+fn sentence(message: &str) -> String {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    match what {
+        "invalid float" | "invalid integer" | "invalid mantissa" | "invalid boolean" => {
+            format!("{what}; a text needs quotes")
+        }
+        // Only what is to be typed helps; "expected nothing" does not.
+        _ if expected.contains('`') => format!("{what}, expected {expected}"),
+        _ => what.to_owned(),
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::any::TypeId;
 
+use crate::mask;
 use crate::settings::Section;
 use crate::slot::Slot;
 use crate::suggest;
 
 /// What a variable's name begins with when it is a setting.
 pub(crate) const PREFIX: &str = "TENFOLD_";
+
+/// Variables of test programs begin so. A service that a test starts inherits them, and must
+/// not take them for its own.
+pub(crate) const TEST_PREFIX: &str = "TENFOLD_TEST_";
 
 /// Names the settings file; the one variable with the prefix that is no setting.
 pub(crate) const FILE_VARIABLE: &str = "TENFOLD_CONFIG";
@@ -58,11 +63,13 @@ impl Known {
     /// # Panics
     ///
     /// If another type already has the section's name, or one of its variables' names: two
-    /// capabilities of one program would read the same setting.
+    /// capabilities of one program would read the same setting. If it is named `test`, whose
+    /// variables are left to test programs.
     pub fn section<S: Section>(&mut self) -> &mut Known {
         if self.sections.iter().any(|section| section.type_id == TypeId::of::<S>()) {
             return self;
         }
+        assert!(S::NAME != "test", "section `test`: {TEST_PREFIX}* belongs to test programs");
         assert!(self.find_section(S::NAME).is_none(), "section `{}` is declared twice", S::NAME);
         let keys: Vec<KnownKey> = S::KEYS
             .iter()
@@ -107,6 +114,12 @@ impl Known {
         self.places().find(|place| self.key(*place).variables().any(|variable| variable == name))
     }
 
+    /// A text from a file or a flag as a message may repeat it.
+    pub(crate) fn masked_line(&self, text: &str) -> String {
+        let secret = self.places().map(|place| self.key(place)).filter(|key| key.secret);
+        mask::line(text, &secret.map(|key| key.name).collect::<Vec<_>>())
+    }
+
     pub(crate) fn key(&self, place: Place) -> &KnownKey {
         &self.sections[place.section].keys[place.key]
     }
@@ -124,13 +137,12 @@ impl Known {
         suggest::nearest(name, &names)
     }
 
-    /// The key that was probably meant by a key that a section does not have: a slip within
-    /// the section, or the same key of another section.
+    /// The key that was probably meant by a key that a section does not have: the same key of
+    /// another section, or a slip within the section.
     pub(crate) fn nearest_key(&self, section: usize, name: &str) -> Option<Place> {
         let names: Vec<&str> = self.sections[section].keys.iter().map(|key| key.name).collect();
-        suggest::nearest(name, &names)
-            .and_then(|nearest| self.find_key(section, nearest))
-            .or_else(|| self.same_key_elsewhere(name))
+        self.same_key_elsewhere(name)
+            .or_else(|| self.find_key(section, suggest::nearest(name, &names)?))
     }
 
     /// A key of that name in any section.
@@ -143,6 +155,14 @@ impl Known {
         let paths: Vec<&str> = self.places().map(|place| self.key(place).path.as_str()).collect();
         let nearest = suggest::nearest(path, &paths)?;
         self.places().find(|place| self.key(*place).path == nearest)
+    }
+
+    /// Whether a variable looks like a setting and is none.
+    pub(crate) fn is_lost(&self, variable: &str) -> bool {
+        variable.starts_with(PREFIX)
+            && !variable.starts_with(TEST_PREFIX)
+            && variable != FILE_VARIABLE
+            && self.find_variable(variable).is_none()
     }
 
     /// The key that was probably meant by a variable that sets none, and the section that the

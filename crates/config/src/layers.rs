@@ -1,5 +1,6 @@
 //! Where settings come from besides their defaults, in which order they count.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
@@ -10,7 +11,7 @@ const FILE: &str = "tenfold.toml";
 
 /// The layers above the defaults. Files count least, then the environment, then flags;
 /// within a layer the later one wins. Nothing is read before [`Known::load`](crate::Known::load).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Layers {
     pub(crate) files: Vec<FileLayer>,
     pub(crate) environment: Environment,
@@ -74,5 +75,17 @@ impl Layers {
     pub fn flags(mut self, flags: impl IntoIterator<Item = impl Into<String>>) -> Layers {
         self.flags.extend(flags.into_iter().map(Into::into));
         self
+    }
+}
+
+/// Names only: values may be secret.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.flags.iter().map(|flag| flag.split('=').next().unwrap_or_default());
+        f.debug_struct("Layers")
+            .field("files", &self.files)
+            .field("environment", &self.environment)
+            .field("flags", &keys.collect::<Vec<_>>())
+            .finish()
     }
 }

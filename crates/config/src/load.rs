@@ -7,9 +7,8 @@ use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigErrors, Hint, Problem};
 use crate::explain::{Explained, Origin};
 use crate::file::{self, Assignment, key_hint, nearest_hint, section_hint};
-use crate::known::{FILE_VARIABLE, Known, PREFIX, Place};
+use crate::known::{Known, Place};
 use crate::layers::Layers;
-use crate::mask;
 use crate::problems::Problems;
 use crate::slot::Filled;
 use crate::value::Value;
@@ -64,8 +63,7 @@ impl<'a> Loading<'a> {
 
     fn environment(&mut self, environment: &Environment) {
         for (name, _) in environment.iter() {
-            let setting = name.starts_with(PREFIX) && name != FILE_VARIABLE;
-            if setting && self.known.find_variable(name).is_none() {
+            if self.known.is_lost(name) {
                 let hint = self.variable_hint(name);
                 let problem = Problem::UnknownVariable { hint };
                 self.wrong(Origin::Environment(name.to_owned()), problem);
@@ -93,7 +91,7 @@ impl<'a> Loading<'a> {
 
     fn flag(&mut self, flag: &str) {
         let Some((path, value)) = flag.split_once('=') else {
-            self.wrong(Origin::Flag(mask::line(flag)), Problem::NoEquals);
+            self.wrong(Origin::Flag(self.known.masked_line(flag)), Problem::NoEquals);
             return;
         };
         let path = path.trim();
@@ -116,7 +114,7 @@ impl<'a> Loading<'a> {
         };
         let shown = match nearest {
             Some(place) => self.flag_shown(flag, path, place),
-            None => mask::line(flag),
+            None => self.known.masked_line(flag),
         };
         let problem = Problem::UnknownKey { key: path.to_owned(), hint };
         self.wrong(Origin::Flag(shown), problem);
@@ -124,7 +122,11 @@ impl<'a> Loading<'a> {
 
     /// The flag as it may be repeated: not its value where the key is secret.
     fn flag_shown(&self, flag: &str, path: &str, place: Place) -> String {
-        if self.known.key(place).secret { format!("{path}=***") } else { mask::line(flag) }
+        if self.known.key(place).secret {
+            format!("{path}=***")
+        } else {
+            self.known.masked_line(flag)
+        }
     }
 
     fn variable_hint(&self, name: &str) -> Hint {
@@ -142,8 +144,11 @@ impl<'a> Loading<'a> {
             Err(unfit) => {
                 filled.refused = true;
                 let key = self.known.key(place);
-                let value =
-                    if key.secret { "***".to_owned() } else { mask::line(&value.to_string()) };
+                let value = if key.secret {
+                    "***".to_owned()
+                } else {
+                    self.known.masked_line(&value.to_string())
+                };
                 let problem = Problem::WrongValue {
                     key: key.path.clone(),
                     value,

@@ -255,7 +255,7 @@ impl<T: Setting> Setting for Vec<T> {
     const SECRET: bool = T::SECRET;
 
     fn noun() -> String {
-        format!("a list, each {}", T::noun())
+        format!("a list (each {})", T::noun())
     }
 
     fn limits() -> String {

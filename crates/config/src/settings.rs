@@ -51,13 +51,18 @@ pub struct Unfit {
 
 /// Reads a value of a kind and checks it; what [`Key::set`] is made of.
 pub fn read<T: Setting>(value: &Value, checks: &[&dyn Check<T>]) -> Result<T, Unfit> {
-    match T::from_value(value) {
-        Some(read) if checks.iter().all(|check| check.holds(&read)) => Ok(read),
-        _ => Err(Unfit {
-            expected: expected::<T>(checks),
-            nearest: value.as_text().and_then(|text| suggest::nearest(text, T::words())),
-        }),
+    let holds = |read: &T| checks.iter().all(|check| check.holds(read));
+    if let Some(read) = T::from_value(value).filter(holds) {
+        return Ok(read);
     }
+    let mut expected = expected::<T>(checks);
+    if let Value::String(text) = value
+        && T::from_text(text).filter(holds).is_some()
+    {
+        expected.push_str(" without quotes");
+    }
+    let nearest = value.as_text().and_then(|text| suggest::nearest(text, T::words()));
+    Err(Unfit { expected, nearest })
 }
 
 /// What a value must be: the kind, its range, an example; what [`Key::expected`] is made of.

@@ -26,3 +26,33 @@ pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str>
         candidates.iter().find(related).copied()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_and_parts_are_understood() {
+        let keys = ["listen", "request_timeout", "connections_max", "tls_key"];
+        let cases = [
+            ("lisen", Some("listen")),
+            ("LISTEN", Some("listen")),
+            ("lsiten", Some("listen")),
+            ("request-timeout", Some("request_timeout")),
+            ("requestTimeout", Some("request_timeout")),
+            ("timeout", Some("request_timeout")),
+            ("max_connections", None),
+            ("port", None),
+            ("", None),
+            ("x", None),
+        ];
+        for (name, nearest_key) in cases {
+            assert_eq!(nearest(name, &keys), nearest_key, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_endless_name_is_not_compared() {
+        assert_eq!(nearest(&"listen".repeat(1_000_000), &["listen"]), None);
+    }
+}

@@ -71,3 +71,14 @@ pub fn one_of(words: &[&str]) -> String {
         None => "nothing".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::one_of;
+
+    #[test]
+    fn lists_read_as_a_sentence() {
+        assert_eq!(one_of(&["a", "b", "c"]), r#""a", "b" or "c""#);
+        assert_eq!(one_of(&["a"]), r#""a""#);
+    }
+}
