@@ -82,7 +82,7 @@ pub async fn run(
 pub fn tool(name: &str) -> PathBuf {
     // Where a test run keeps its tools is no setting of a service, so `config` has no part in it.
     #[allow(clippy::disallowed_methods)]
-    let (tools, path) = (std::env::var_os("TENFOLD_TEST_TOOLS"), std::env::var_os("PATH"));
+    let (tools, path) = (std::env::var_os("TESTKIT_TOOLS"), std::env::var_os("PATH"));
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools");
     let tools = tools.map_or_else(|| PathBuf::from(beside), PathBuf::from);
     let path = path.unwrap_or_default();

@@ -1,0 +1,51 @@
+//! `cargo xtask bench NAME`: measurements against a bar, and the pieces that they share.
+
+use crate::Outcome;
+
+mod cpu;
+mod pin;
+mod result;
+mod rounds;
+mod table;
+
+pub use cpu::{cpu_time, cpu_time_of_tree};
+pub use pin::{pin, pinned};
+pub use result::{Bar, Figure, Report};
+pub use rounds::{interleave, median, spread};
+pub use table::table;
+
+/// One bench.
+struct Bench {
+    name: &'static str,
+    /// What it measures, and against which bar.
+    what: &'static str,
+    run: fn(&[String]) -> Outcome,
+}
+
+/// All of them, in the order in which they are listed.
+const BENCHES: &[Bench] = &[];
+
+/// Lists the benches.
+///
+/// # Errors
+/// Never.
+pub fn list() -> Outcome {
+    let rows = BENCHES.iter().map(|bench| [bench.name.to_owned(), bench.what.to_owned()]);
+    println!("{}", table(&["bench", "what it measures"], rows));
+    Ok(0)
+}
+
+/// Runs one bench. The exit code is 0 when every figure holds its bar, 1 when one does not, 3 when
+/// the machine was too noisy to say.
+///
+/// # Errors
+/// When there is no such bench, or it could not measure.
+pub fn run(name: &str, arguments: &[String]) -> Outcome {
+    match BENCHES.iter().find(|bench| bench.name == name) {
+        Some(bench) => (bench.run)(arguments),
+        None => {
+            let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+            Err(format!("there is no bench {name}; known: {}", known.join(", ")).into())
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Reads from /proc how much CPU time a process has used. Linux only.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+/// The kernel gives times to user space in hundredths of a second, whatever its own clock is.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// User and system time of a process with all its threads, in steps of 10 ms.
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
+    Ok(stat(pid)?.own)
+}
+
+/// As [`cpu_time`], with everything that it ever started and that still runs below it, and the
+/// children that have ended and were waited for: Postgres' postmaster with its backends.
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_time_of_tree(pid: u32) -> io::Result<Duration> {
+    let first = stat(pid)?;
+    let mut time = first.own + first.ended_children;
+    let others: Vec<Stat> = std::fs::read_dir("/proc")?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        // A process may end between being listed and being read.
+        .filter_map(|other| stat(other).ok())
+        .collect();
+    let mut tree = HashSet::from([pid]);
+    loop {
+        let below: Vec<&Stat> = others
+            .iter()
+            .filter(|other| tree.contains(&other.parent) && !tree.contains(&other.pid))
+            .collect();
+        if below.is_empty() {
+            return Ok(time);
+        }
+        for other in below {
+            time += other.own + other.ended_children;
+            tree.insert(other.pid);
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    pid: u32,
+    parent: u32,
+    own: Duration,
+    ended_children: Duration,
+}
+
+fn stat(pid: u32) -> io::Result<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse(pid, &text).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat reads {text:?}")))
+}
+
+/// Fields as in proc(5), counted from the state, the first one after the name: the name stands in
+/// brackets and may hold brackets and spaces itself.
+fn parse(pid: u32, text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
+    let time = |one, other| {
+        Some(Duration::from_millis((ticks(one)? + ticks(other)?) * (1000 / TICKS_PER_SECOND)))
+    };
+    let parent = fields.get(1)?.parse().ok()?;
+    Some(Stat { pid, parent, own: time(11, 12)?, ended_children: time(13, 14)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::command;
+
+    #[test]
+    fn reads_a_line_with_a_nasty_name() {
+        let line = "42 (a (b) c) S 7 42 42 0 -1 4194560 1 0 0 0 150 25 3 4 20 0 1 0 100 5 6";
+        let expected = Stat {
+            pid: 42,
+            parent: 7,
+            own: Duration::from_millis(1750),
+            ended_children: Duration::from_millis(70),
+        };
+        assert_eq!(parse(42, line), Some(expected));
+        assert_eq!(parse(42, "42 (short) S 7"), None);
+    }
+
+    #[test]
+    fn time_of_a_tree_holds_its_children() {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let script = format!("sh -c '{busy}; sleep 60' & wait");
+        let mut parent = command("sh", &["-c", &script]).spawn().unwrap();
+        let used = (0..2000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let tree = cpu_time_of_tree(parent.id()).unwrap();
+            (tree >= Duration::from_millis(50)).then_some(tree)
+        });
+        let own = cpu_time(parent.id()).unwrap();
+        end_tree(parent.id());
+        parent.wait().unwrap();
+        assert!(used.is_some_and(|tree| tree > own), "{used:?} in all, {own:?} of its own");
+        assert!(cpu_time(parent.id()).is_err(), "it is gone");
+    }
+
+    fn end_tree(pid: u32) {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        for child in text.split_whitespace() {
+            end_tree(child.parse().unwrap());
+        }
+        command("kill", &["-9", &pid.to_string()]).status().unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask test`: gets what the tests need, then runs all of them, whichever runner is there.
+
+use std::io::IsTerminal;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::needs;
+use crate::shell::{command, root, watch, which};
+use crate::stopwatch::Stopwatch;
+use crate::summary::Summary;
+
+/// Prints what the tests need, where it was found, and how it would be got.
+///
+/// # Errors
+/// Never; the table is the outcome.
+pub fn list_needs() -> Outcome {
+    println!("{}", needs::table());
+    Ok(0)
+}
+
+/// Gets what is missing, and runs nothing.
+///
+/// # Errors
+/// When a need cannot be met, saying what to install.
+pub fn get_needs() -> Outcome {
+    needs::get_all()?;
+    list_needs()
+}
+
+/// Gets what is missing, runs all tests whose name contains one of `filters` (all without any),
+/// and the examples in the documentation. The last line says how many there were.
+///
+/// The exit code is 1 when a test fails, or when no test has such a name.
+///
+/// # Errors
+/// When a need cannot be met, saying what to install.
+pub fn run(filters: &[String]) -> Outcome {
+    let stopwatch = Stopwatch::start();
+    needs::get_all()?;
+    let mut summary = Summary::default();
+    let mut all_well = true;
+    for runner in runners(filters) {
+        let (status, lines) = watch(runner)?;
+        all_well &= status.success();
+        for line in &lines {
+            summary.add_line(line);
+        }
+    }
+    if summary.run() == 0 && all_well {
+        eprintln!("no test has a name that contains {}", filters.join(" or "));
+        all_well = false;
+    }
+    eprintln!("────────────");
+    eprintln!("{}", summary.shown(stopwatch.elapsed()));
+    Ok(u8::from(!all_well))
+}
+
+/// The commands that run everything: the tests, then the examples in the documentation, which
+/// cargo-nextest does not run.
+fn runners(filters: &[String]) -> Vec<Command> {
+    let mut tests = if which("cargo-nextest").is_some() {
+        let mut tests = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+        tests.arg("--no-tests=pass");
+        tests
+    } else {
+        let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        tests.args(["--lib", "--bins", "--tests", "--examples", "--"]);
+        tests
+    };
+    tests.args(filters);
+    let mut examples = cargo(&["test", "--workspace", "--no-fail-fast", "--doc", "--"]);
+    examples.args(filters);
+    vec![tests, examples]
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = command("cargo", arguments);
+    if std::io::stderr().is_terminal() {
+        // Its output goes through a pipe, yet is read on a terminal.
+        cargo.env("CARGO_TERM_COLOR", "always");
+    }
+    cargo.env("TESTKIT_TOOLS", root().join(needs::TOOLS));
+    cargo
+}
