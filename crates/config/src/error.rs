@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::explain::Origin;
+use crate::hint::Hint;
 
 /// All that is wrong, in the order of the layers. Displayed one per line; where a line of a
 /// file says more, it follows indented.
@@ -87,20 +88,6 @@ pub enum Problem {
     },
 }
 
-/// What may help after an unknown name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// The name that was probably meant.
-    Nearest(String),
-    /// No name is near; these exist.
-    Known {
-        /// Whose names they are.
-        of: String,
-        /// The names.
-        names: Vec<&'static str>,
-    },
-}
-
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.errors.iter().enumerate() {
@@ -150,16 +137,6 @@ impl fmt::Display for Problem {
                 }
             }
             Problem::Contradiction { key, message } => write!(f, "`{key}` {message}"),
-        }
-    }
-}
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Hint::Nearest(name) => write!(f, "did you mean {name}?"),
-            Hint::Known { of, names } if names.is_empty() => write!(f, "{of} has none"),
-            Hint::Known { of, names } => write!(f, "{of} has {}", names.join(", ")),
         }
     }
 }

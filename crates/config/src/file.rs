@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{ConfigError, Hint, Problem};
+use crate::error::{ConfigError, Problem};
 use crate::explain::Origin;
 use crate::known::{Known, Place};
 use crate::layers::FileLayer;
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 
     fn unknown_section(&mut self, section: &str, start: usize) {
-        let hint = section_hint(self.known, section);
+        let hint = self.known.section_hint(section);
         let problem = Problem::UnknownSection { section: section.to_owned(), hint };
         self.wrong(start, problem, Some(self.line_text(start)));
     }
@@ -144,8 +144,8 @@ impl Reader<'_> {
     fn lost_key(&mut self, key: &str, start: usize) {
         let nearest = self.known.same_key_elsewhere(key).or_else(|| self.known.nearest_path(key));
         let hint = match nearest {
-            Some(place) => nearest_hint(self.known, place),
-            None => section_hint(self.known, key),
+            Some(place) => self.known.nearest_hint(place),
+            None => self.known.section_hint(key),
         };
         let line = self.key_line(key, nearest, start);
         self.wrong(start, Problem::UnknownKey { key: key.to_owned(), hint }, Some(line));
@@ -153,7 +153,7 @@ impl Reader<'_> {
 
     fn unknown_key(&mut self, section: usize, key: &str, start: usize) {
         let nearest = self.known.nearest_key(section, key);
-        let hint = key_hint(self.known, section, nearest);
+        let hint = self.known.key_hint(section, nearest);
         let line = self.key_line(key, nearest, start);
         let key = format!("{}.{key}", self.known.sections[section].name);
         self.wrong(start, Problem::UnknownKey { key, hint }, Some(line));
@@ -197,30 +197,4 @@ fn sentence(message: &str) -> String {
         _ if expected.contains('`') => format!("{what}, expected {expected}"),
         _ => what.to_owned(),
     }
-}
-
-/// `did you mean …?` for a section, or the names of all.
-pub(crate) fn section_hint(known: &Known, section: &str) -> Hint {
-    match known.nearest_section(section) {
-        Some(nearest) => Hint::Nearest(format!("`{nearest}`")),
-        None => Hint::Known {
-            of: "the program".to_owned(),
-            names: known.sections.iter().map(|section| section.name).collect(),
-        },
-    }
-}
-
-/// `did you mean …?` for a key, or the names of all keys of the section.
-pub(crate) fn key_hint(known: &Known, section: usize, nearest: Option<Place>) -> Hint {
-    match nearest {
-        Some(place) => nearest_hint(known, place),
-        None => Hint::Known {
-            of: format!("`{}`", known.sections[section].name),
-            names: known.sections[section].keys.iter().map(|key| key.name).collect(),
-        },
-    }
-}
-
-pub(crate) fn nearest_hint(known: &Known, place: Place) -> Hint {
-    Hint::Nearest(format!("`{}`", known.key(place).path))
 }

@@ -5,7 +5,6 @@ use std::any::TypeId;
 use crate::mask;
 use crate::settings::Section;
 use crate::slot::Slot;
-use crate::suggest;
 
 /// What a variable's name begins with when it is a setting.
 pub(crate) const PREFIX: &str = "TENFOLD_";
@@ -124,39 +123,6 @@ impl Known {
         &self.sections[place.section].keys[place.key]
     }
 
-    /// Every key, in the order of declaration.
-    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
-        self.sections.iter().enumerate().flat_map(|(section, known)| {
-            (0..known.keys.len()).map(move |key| Place { section, key })
-        })
-    }
-
-    /// The section that was probably meant.
-    pub(crate) fn nearest_section(&self, name: &str) -> Option<&'static str> {
-        let names: Vec<&'static str> = self.sections.iter().map(|section| section.name).collect();
-        suggest::nearest(name, &names)
-    }
-
-    /// The key that was probably meant by a key that a section does not have: the same key of
-    /// another section, or a slip within the section.
-    pub(crate) fn nearest_key(&self, section: usize, name: &str) -> Option<Place> {
-        let names: Vec<&str> = self.sections[section].keys.iter().map(|key| key.name).collect();
-        self.same_key_elsewhere(name)
-            .or_else(|| self.find_key(section, suggest::nearest(name, &names)?))
-    }
-
-    /// A key of that name in any section.
-    pub(crate) fn same_key_elsewhere(&self, name: &str) -> Option<Place> {
-        self.places().find(|place| self.key(*place).name == name)
-    }
-
-    /// The key that was probably meant by a path whose section is not known.
-    pub(crate) fn nearest_path(&self, path: &str) -> Option<Place> {
-        let paths: Vec<&str> = self.places().map(|place| self.key(place).path.as_str()).collect();
-        let nearest = suggest::nearest(path, &paths)?;
-        self.places().find(|place| self.key(*place).path == nearest)
-    }
-
     /// Whether a variable looks like a setting and is none.
     pub(crate) fn is_lost(&self, variable: &str) -> bool {
         variable.starts_with(PREFIX)
@@ -165,21 +131,11 @@ impl Known {
             && self.find_variable(variable).is_none()
     }
 
-    /// The key that was probably meant by a variable that sets none, and the section that the
-    /// variable's name begins with.
-    pub(crate) fn nearest_variable(&self, name: &str) -> (Option<usize>, Option<Place>) {
-        let rest = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
-        let in_section = self.sections.iter().enumerate().find_map(|(index, section)| {
-            let key = rest.strip_prefix(section.name)?.strip_prefix('_')?;
-            Some((index, key))
-        });
-        if let Some((section, key)) = in_section {
-            return (Some(section), self.nearest_key(section, key));
-        }
-        let variables: Vec<&str> =
-            self.places().map(|place| self.key(place).variable.as_str()).collect();
-        let nearest = suggest::nearest(name, &variables);
-        (None, nearest.and_then(|nearest| self.find_variable(nearest)))
+    /// Every key, in the order of declaration.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.sections.iter().enumerate().flat_map(|(section, known)| {
+            (0..known.keys.len()).map(move |key| Place { section, key })
+        })
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::error::{ConfigError, ConfigErrors, Hint, Problem};
+use crate::error::{ConfigError, ConfigErrors, Problem};
 use crate::explain::{Explained, Origin};
-use crate::file::{self, Assignment, key_hint, nearest_hint, section_hint};
+use crate::file::{self, Assignment};
 use crate::known::{Known, Place};
-use crate::layers::Layers;
+use crate::layers::{FileLayer, Layers};
 use crate::problems::Problems;
 use crate::slot::Filled;
 use crate::value::Value;
@@ -50,7 +50,7 @@ impl<'a> Loading<'a> {
         Loading { known, sections: sections.collect(), errors: Vec::new() }
     }
 
-    fn file(&mut self, layer: &crate::layers::FileLayer) {
+    fn file(&mut self, layer: &FileLayer) {
         let first = self.errors.len();
         for assignment in file::read(layer, self.known, &mut self.errors) {
             self.assign(assignment);
@@ -64,7 +64,7 @@ impl<'a> Loading<'a> {
     fn environment(&mut self, environment: &Environment) {
         for (name, _) in environment.iter() {
             if self.known.is_lost(name) {
-                let hint = self.variable_hint(name);
+                let hint = self.known.variable_hint(name);
                 let problem = Problem::UnknownVariable { hint };
                 self.wrong(Origin::Environment(name.to_owned()), problem);
             }
@@ -85,7 +85,10 @@ impl<'a> Loading<'a> {
             Some(text) => {
                 self.assign(Assignment { place, value: Value::Text(text.to_owned()), origin });
             }
-            None => self.wrong(origin, Problem::NotUtf8),
+            None => {
+                self.sections[place.section].refused = true;
+                self.wrong(origin, Problem::NotUtf8);
+            }
         }
     }
 
@@ -108,9 +111,9 @@ impl<'a> Loading<'a> {
             None => self.known.same_key_elsewhere(path).or_else(|| self.known.nearest_path(path)),
         };
         let hint = match (nearest, section) {
-            (Some(place), _) => nearest_hint(self.known, place),
-            (None, Some(section)) => key_hint(self.known, section, None),
-            (None, None) => section_hint(self.known, section_name),
+            (Some(place), _) => self.known.nearest_hint(place),
+            (None, Some(section)) => self.known.key_hint(section, None),
+            (None, None) => self.known.section_hint(section_name),
         };
         let shown = match nearest {
             Some(place) => self.flag_shown(flag, path, place),
@@ -126,14 +129,6 @@ impl<'a> Loading<'a> {
             format!("{path}=***")
         } else {
             self.known.masked_line(flag)
-        }
-    }
-
-    fn variable_hint(&self, name: &str) -> Hint {
-        match self.known.nearest_variable(name) {
-            (_, Some(place)) => Hint::Nearest(self.known.key(place).variable.clone()),
-            (Some(section), None) => key_hint(self.known, section, None),
-            (None, None) => section_hint(self.known, ""),
         }
     }
 
@@ -160,7 +155,14 @@ impl<'a> Loading<'a> {
         }
     }
 
+    /// Rules between keys, where all that was set is known.
     fn check(&mut self) {
+        let unread = |error: &ConfigError| {
+            matches!(error.problem, Problem::Unreadable { .. } | Problem::Syntax { .. })
+        };
+        if self.errors.iter().any(unread) {
+            return;
+        }
         for (filled, section) in self.sections.iter().zip(&self.known.sections) {
             if filled.refused {
                 continue;

@@ -100,6 +100,19 @@ fn rules_between_keys_wait_until_each_key_is_right() {
 }
 
 #[test]
+fn rules_between_keys_are_not_asked_about_what_could_not_be_read() {
+    let folder = Folder::with("[door]\ntls_key = \n");
+    let layers = Layers::new().file(folder.file()).flags(["door.tls_certificate=chain.pem"]);
+    assert_eq!(load(&layers).unwrap_err().errors.len(), 1);
+
+    let environment = Environment::from_pairs([
+        ("TENFOLD_DOOR_TLS_CERTIFICATE", OsStr::new("chain.pem")),
+        ("TENFOLD_DOOR_TLS_KEY", OsStr::from_bytes(b"\xff")),
+    ]);
+    assert_eq!(load(&Layers::new().environment(&environment)).unwrap_err().errors.len(), 1);
+}
+
+#[test]
 fn broken_toml_does_not_hide_the_other_layers() {
     let folder = Folder::with("[door]\nopen = true\nlisten = \n");
     let layers = Layers::new()
