@@ -1,0 +1,197 @@
+//! A service's parts start in order and stop in reverse, each within a time of its own, so
+//! that nothing is pulled away from under something that still needs it.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tenfold_context::{Deadline, Moment};
+
+use crate::panic;
+
+/// What has been started and must be stopped: a stack.
+#[derive(Default)]
+pub struct Lifecycle {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    name: &'static str,
+    stop_timeout: Duration,
+    stop: Box<dyn FnOnce(Deadline) -> Stopping + Send>,
+}
+
+type Stopping = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+impl Lifecycle {
+    /// With nothing started.
+    pub fn new() -> Lifecycle {
+        Lifecycle::default()
+    }
+
+    /// Starts a service: `start` starts part after part and notes each in the lifecycle. If it
+    /// fails, what it had started is stopped.
+    ///
+    /// # Errors
+    /// What `start` failed with, and how stopping the rest went.
+    pub async fn start<T, E>(
+        start: impl AsyncFnOnce(&mut Lifecycle) -> Result<T, E>,
+    ) -> Result<(Lifecycle, T), StartFailed<E>> {
+        let mut lifecycle = Lifecycle::new();
+        match start(&mut lifecycle).await {
+            Ok(value) => Ok((lifecycle, value)),
+            Err(error) => Err(StartFailed { error, report: lifecycle.stop().await }),
+        }
+    }
+
+    /// Notes that a part has started, and how to stop it within `stop_timeout`. It is stopped
+    /// before everything that was noted earlier. `stop` is told until when it has time; after
+    /// that it is dropped. It must not block, because then nothing can end its time.
+    pub fn started<F, E>(
+        &mut self,
+        name: &'static str,
+        stop_timeout: Duration,
+        stop: impl FnOnce(Deadline) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let stop = move |deadline: Deadline| -> Stopping {
+            let stopping = stop(deadline);
+            Box::pin(async { stopping.await.map_err(|error| error.to_string()) })
+        };
+        self.parts.push(Part { name, stop_timeout, stop: Box::new(stop) });
+    }
+
+    /// Stops everything, the latest first, and one after the other. A part that fails or takes
+    /// too long does not keep the others from being stopped.
+    pub async fn stop(self) -> StopReport {
+        let mut report = StopReport { parts: Vec::new() };
+        for part in self.parts.into_iter().rev() {
+            let begun = Moment::now();
+            let name = part.name;
+            let outcome = part.stop().await;
+            let took = Moment::now().since(begun);
+            report.parts.push(StoppedPart { name, took, outcome });
+        }
+        report
+    }
+}
+
+impl Part {
+    async fn stop(self) -> StopOutcome {
+        let deadline = Deadline::after(self.stop_timeout);
+        // Called within, because a stop that panics before its first await is one that failed.
+        let stopping = AssertUnwindSafe(async { (self.stop)(deadline).await }).catch_unwind();
+        match tokio::time::timeout_at(deadline.instant(), stopping).await {
+            Ok(Ok(Ok(()))) => StopOutcome::Stopped,
+            Ok(Ok(Err(error))) => StopOutcome::Failed(error),
+            Ok(Err(payload)) => {
+                StopOutcome::Failed(format!("panicked: {}", panic::message(&*payload)))
+            }
+            Err(_elapsed) => StopOutcome::TookTooLong { limit: self.stop_timeout },
+        }
+    }
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.parts.iter().map(|part| part.name)).finish()
+    }
+}
+
+/// How stopping went, part by part in the order in which they were stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopReport {
+    /// Every part that had been started.
+    pub parts: Vec<StoppedPart>,
+}
+
+/// How one part's stop went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoppedPart {
+    /// The part's name.
+    pub name: &'static str,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: StopOutcome,
+}
+
+/// How a stop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopOutcome {
+    /// As it should.
+    Stopped,
+    /// With an error that said this.
+    Failed(String),
+    /// It was given up after its time.
+    TookTooLong {
+        /// The time it had.
+        limit: Duration,
+    },
+}
+
+impl StopReport {
+    /// Whether every part stopped as it should.
+    pub fn is_clean(&self) -> bool {
+        self.unclean().next().is_none()
+    }
+
+    /// The parts that did not stop as they should.
+    pub fn unclean(&self) -> impl Iterator<Item = &StoppedPart> {
+        self.parts.iter().filter(|part| part.outcome != StopOutcome::Stopped)
+    }
+}
+
+/// One sentence for each part that did not stop as it should, or that all did.
+impl fmt::Display for StopReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return f.write_str("everything stopped");
+        }
+        let parts: Vec<_> = self.unclean().map(ToString::to_string).collect();
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl fmt::Display for StoppedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        match &self.outcome {
+            StopOutcome::Stopped => write!(f, "{name} stopped"),
+            StopOutcome::Failed(error) => write!(f, "{name} could not be stopped: {error}"),
+            StopOutcome::TookTooLong { limit } => write!(f, "{name} did not stop within {limit:?}"),
+        }
+    }
+}
+
+/// A service could not be started.
+#[derive(Debug)]
+pub struct StartFailed<E> {
+    /// Why not.
+    pub error: E,
+    /// How stopping what had been started went.
+    pub report: StopReport,
+}
+
+impl<E: fmt::Display> fmt::Display for StartFailed<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.error)?;
+        if !self.report.is_clean() {
+            write!(f, " (and then: {})", self.report)?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for StartFailed<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}

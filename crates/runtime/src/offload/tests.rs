@@ -1,0 +1,1 @@
+//! Work that is done, refused, given up, and that goes wrong.

@@ -1,0 +1,3 @@
+//! What can be seen only from outside of a process.
+
+mod signals;
