@@ -13,6 +13,7 @@
 //!   `err: {type, message, stack}`, where `stack` says what caused it.
 //! - The fixed keys are reserved: a field called `level`, `time`, `pid`, `hostname`, `name` or
 //!   `msg` gets a `_` behind its name.
+//! - What a library logs through the `log` crate is a line as well, with its `target`.
 //! - `fatal = true` makes a line of level 60, which `tracing` has no level for.
 //! - A text longer than 8 KiB is cut and says so; a line has at most 16 KiB, and `fieldsCut`
 //!   counts the fields that found no room.
@@ -23,6 +24,7 @@
 //! before warn and error, and when the output works again a line says how much was lost.
 //! The lines of one thread stay in order; those of several are mixed, and each has its time.
 
+mod bridge;
 mod buffer;
 mod captured;
 mod fields;
@@ -38,7 +40,7 @@ mod writer;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, process};
 
@@ -69,7 +71,8 @@ pub enum LogTarget {
 }
 
 /// Starts the log of this process: every event of `tracing` is a line from here on, and so is
-/// every panic. `service` is the `name` in each line.
+/// every panic and what libraries log through the `log` crate. `service` is the `name` in each
+/// line.
 ///
 /// Fails when the target cannot be opened, the writing thread cannot be started, or the process
 /// has a `tracing` subscriber already.
@@ -81,9 +84,24 @@ pub fn start(
     let (subscriber, guard) = subscriber(settings, service, target)?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| StartLogError::AlreadyStarted)?;
+    // Nothing but a second start can have set it before, and that one failed above.
+    let _ = PROCESS.set(guard.queue.clone());
     panic::install_hook(guard.queue.clone());
+    if !bridge::install(guard.queue.clone(), settings.level.to_targets()) {
+        tracing::warn!("another logger has the lines of libraries that use the log crate");
+    }
     Ok(guard)
 }
+
+/// Waits until every line that this thread logged before is written, at most for `timeout`:
+/// for whoever ends the process past its [`LogGuard`]. False if that was not enough, or the log
+/// of this process does not run.
+pub fn flush(timeout: Duration) -> bool {
+    PROCESS.get().is_some_and(|queue| queue.flush(timeout))
+}
+
+/// The queue of the log that [`start`] started.
+static PROCESS: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The same as a subscriber for a part of the program, without the process's panics; for tests.
 pub fn subscriber(

@@ -37,6 +37,9 @@ struct Known<M> {
 impl<M> Family<M> {
     /// How many series a family may have unless told otherwise.
     pub const SERIES_MAX_DEFAULT: usize = 200;
+
+    /// A label value with more bytes is taken for one too many.
+    pub const VALUE_BYTES_MAX: usize = 256;
 }
 
 impl<M: Instrument> Family<M> {
@@ -67,8 +70,10 @@ impl<M: Instrument> Family<M> {
 
     /// The handle for these label values, in the order of the label names; missing ones are
     /// empty. When the metric has its most series, new values get the handle whose values are
-    /// all `other`, and `tenfold_metric_overflow_total` counts it.
+    /// all `other`, and `tenfold_metric_overflow_total` counts it; and so do values that are
+    /// longer than [`Family::VALUE_BYTES_MAX`].
     pub fn with(&self, values: &[&str]) -> M {
+        let values = &values[..values.len().min(self.0.labels.len())];
         let hash = self.0.hasher.hash_one(values);
         let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &&Known<M>| {
@@ -86,22 +91,25 @@ impl<M: Instrument> Inner<M> {
     fn meet(&self, hash: u64, values: &[&str]) -> M {
         let handle = M::create();
         let Some(metric) = &self.metric else { return handle };
-        let rendered = self.render(|index| values.get(index).copied().unwrap_or_default());
-        if !metric.add_within(self.series_max, rendered, handle.source()) {
-            self.overflow.increment();
-            return self
-                .other
-                .get_or_init(|| {
-                    let other = M::create();
-                    metric.add(self.render(|_| "other"), other.source());
-                    other
-                })
-                .clone();
+        let sound = values.iter().all(|value| value.len() <= Family::<M>::VALUE_BYTES_MAX);
+        let render = || self.render(|index| values.get(index).copied().unwrap_or_default());
+        if !sound || !metric.add_within(self.series_max, render(), handle.source()) {
+            return self.other(metric);
         }
         let values = values.iter().map(|value| Box::from(*value)).collect();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(hash).or_default().push(Known { values, handle: handle.clone() });
         handle
+    }
+
+    fn other(&self, metric: &Metric) -> M {
+        self.overflow.increment();
+        let other = self.other.get_or_init(|| {
+            let other = M::create();
+            metric.add(self.render(|_| "other"), other.source());
+            other
+        });
+        other.clone()
     }
 
     fn render<'a>(&self, value: impl Fn(usize) -> &'a str) -> String {

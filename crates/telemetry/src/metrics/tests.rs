@@ -132,6 +132,18 @@ fn a_family_has_a_bound() {
 }
 
 #[test]
+fn a_value_that_is_too_long_is_another() {
+    let registry = Registry::new();
+    let family = registry.family::<Counter>("seen_total", "Seen.", &["route"]);
+    let longest = "x".repeat(Family::<Counter>::VALUE_BYTES_MAX);
+    family.with(&[&longest]).increment();
+    family.with(&[&format!("{longest}x")]).increment();
+    let text = registry.encode();
+    assert!(text.contains(&format!("seen_total{{route=\"{longest}\"}} 1\n")), "{text}");
+    assert!(text.contains("seen_total{route=\"other\"} 1\n"), "{text}");
+}
+
+#[test]
 fn families_of_one_name_share_the_bound_and_the_series() {
     let registry = Registry::new();
     let family = || registry.family::<Counter>("seen_total", "Seen.", &["route"]).series_max(1);

@@ -1,4 +1,5 @@
-//! The log of a whole process: a panic is a line of level 60 with the request that it ended.
+//! The log of a whole process: a panic is a line of level 60 with the request that it ended,
+//! and libraries that know nothing of `tracing` are heard.
 
 use std::time::Duration;
 
@@ -34,6 +35,16 @@ fn a_panic_is_a_line_with_its_request() {
     assert_eq!(line["err"]["message"], "out of stock");
 
     tracing::info!("still logging");
-    assert!(guard.flush(Duration::from_secs(30)));
-    assert!(captured.text().ends_with("\"msg\":\"still logging\"}\n"));
+    ::log::warn!(target: "rustls", "a library's {}", "warning");
+    ::log::debug!(target: "rustls", "below the level");
+    assert!(log::flush(Duration::from_secs(30)));
+    let lines: Vec<Value> =
+        captured.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!((&lines[1]["level"], &lines[1]["msg"]), (&30.into(), &"still logging".into()));
+    assert_eq!((&lines[2]["level"], &lines[2]["msg"]), (&40.into(), &"a library's warning".into()));
+    assert_eq!(lines[2]["target"], "rustls");
+
+    drop(guard);
+    assert!(!log::flush(Duration::from_secs(30)), "the log has ended");
 }
