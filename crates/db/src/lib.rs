@@ -1,1 +1,37 @@
-//! placeholder
+//! Queries as values over two lanes to Postgres.
+//!
+//! A query is any value that diesel can build. [`Db`] decides how it travels:
+//!
+//! - **shared lane**: single statements, those of many requests pipelined over few connections;
+//! - **exclusive lane**: [transactions](Db::transaction), and what asks for it with
+//!   [`Db::exclusive`], on a connection of their own from a pool behind a gate;
+//! - **streams**: [`Db::stream`] and [`Db::stream_by_key`] read rows at their reader's pace,
+//!   never on a shared connection.
+//!
+//! Every wait ends at the deadline of the [`Context`](tenfold_context::Context); every place in
+//! a line or on a connection goes back when the caller leaves, cleaned up if need be.
+
+mod cancel;
+mod connection;
+mod copy;
+mod database;
+mod error;
+mod lane;
+mod metrics;
+mod migrate;
+mod pool;
+mod query;
+mod row;
+mod run;
+mod settings;
+mod statements;
+mod stream;
+mod transaction;
+mod types;
+
+pub use database::{Database, Db, ShardDatabase};
+pub use error::{Cause, Class, Error, Lane, PostgresError, Result};
+pub use migrate::{MigrateError, MigrationState, MigrationStatus};
+pub use query::{Statement, Yields};
+pub use settings::DatabaseSettings;
+pub use transaction::Transaction;

@@ -1,0 +1,248 @@
+//! The database as the service sees it, and as one request sees it.
+
+use std::sync::Arc;
+
+use tenfold_context::{Context, Deadline, Moment};
+use tenfold_overload::{Entrance, Limits, Permit};
+use tenfold_telemetry::metrics::Registry;
+
+use crate::connection::Connection;
+use crate::error::{Error, Lane, Result};
+use crate::lane::SharedLane;
+use crate::metrics::DatabaseMetrics;
+use crate::pool::{Exclusive, Pool};
+use crate::query::{Statement, Yields};
+use crate::run;
+use crate::settings::DatabaseSettings;
+use crate::types::CustomTypes;
+
+/// One Postgres, for the whole process. A clone is the same database.
+#[derive(Clone, Debug)]
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: DatabaseSettings,
+    config: tokio_postgres::Config,
+    pool: Pool,
+    streams: Entrance,
+    types: Arc<CustomTypes>,
+    metrics: DatabaseMetrics,
+}
+
+impl Database {
+    /// Connects, so that a wrong address or password is found at start-up.
+    ///
+    /// # Errors
+    /// [`Error::Mistranslated`] if the URL cannot be read, [`Error::Unreachable`] if nobody
+    /// answers there.
+    pub async fn open(
+        settings: &DatabaseSettings,
+        application_name: &str,
+        registry: &Registry,
+    ) -> Result<Database> {
+        let config = settings.postgres_config(application_name)?;
+        let metrics = DatabaseMetrics::new(registry);
+        let pool = Pool::new(config.clone(), settings, metrics.pool.clone());
+        metrics.watch_pool(registry, &pool);
+        let database = Database(Arc::new(Inner {
+            streams: Entrance::new(Limits {
+                places: settings.streams_max,
+                waiting_max: settings.pool_waiting_max,
+            }),
+            settings: settings.clone(),
+            config,
+            pool,
+            types: Arc::default(),
+            metrics,
+        }));
+        let context = Context::new().with_deadline(Deadline::after(settings.connect_timeout));
+        database.0.pool.warm_up(&context).await?;
+        Ok(database)
+    }
+
+    /// The database as one shard sees it; call it on the shard's own runtime, which drives the
+    /// connections of its shared lane.
+    pub fn on_this_shard(&self) -> ShardDatabase {
+        let lane = SharedLane::open(&self.0.config, &self.0.settings);
+        ShardDatabase(Arc::new(Shard { database: self.clone(), lane }))
+    }
+
+    /// Hands out nothing any more; what runs may finish.
+    pub fn close(&self) {
+        self.0.pool.close();
+        self.0.streams.close();
+    }
+
+    pub(crate) fn config(&self) -> &tokio_postgres::Config {
+        &self.0.config
+    }
+
+    pub(crate) fn settings(&self) -> &DatabaseSettings {
+        &self.0.settings
+    }
+}
+
+/// One Postgres, as seen from one shard. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct ShardDatabase(Arc<Shard>);
+
+#[derive(Debug)]
+struct Shard {
+    database: Database,
+    lane: SharedLane,
+}
+
+impl ShardDatabase {
+    /// The database for a piece of work, which bounds every wait by the context's deadline.
+    pub fn handle(&self, context: Context) -> Db {
+        Db { shard: self.clone(), context, lane: Lane::Shared }
+    }
+
+    /// The database behind it.
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    /// Sends nothing over the shared lane any more; what is in flight may finish.
+    pub fn close(&self) {
+        self.0.lane.close();
+    }
+
+    /// How many statements are in flight and waiting on the shared lane.
+    pub fn shared_lane(&self) -> tenfold_overload::Occupancy {
+        self.0.lane.occupancy()
+    }
+}
+
+/// The database in the hands of one request or job.
+///
+/// A single statement goes over the shared lane. Transactions and streams take a connection of
+/// their own, and so do the statements of [`Db::exclusive`].
+#[derive(Clone, Debug)]
+pub struct Db {
+    shard: ShardDatabase,
+    context: Context,
+    lane: Lane,
+}
+
+impl Db {
+    /// The first row of the answer. The query should ask for one row only: rows behind the
+    /// first are thrown away and complained about in the log.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
+    pub async fn first<U>(&self, query: impl Yields<U>) -> Result<U> {
+        self.optional(query).await?.ok_or(Error::NotFound)
+    }
+
+    /// The first row of the answer, if there is one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
+        let place = self.enter().await?;
+        self.watch(run::optional(place.connection(), self.types(), query)).await
+    }
+
+    /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
+        let place = self.enter().await?;
+        self.watch(run::load(place.connection(), self.types(), query)).await
+    }
+
+    /// Runs a statement for its effect; the number of rows that it touched.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn execute(&self, query: impl Statement) -> Result<u64> {
+        let place = self.enter().await?;
+        self.watch(run::execute(place.connection(), self.types(), query)).await
+    }
+
+    /// The same database, but each statement on a connection of its own: for what takes long
+    /// and would hold up others on the shared lane.
+    #[must_use]
+    pub fn exclusive(&self) -> Db {
+        Db { lane: Lane::Exclusive, ..self.clone() }
+    }
+
+    /// The same database with another deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Db {
+        self.context = self.context.with_deadline(deadline);
+        self
+    }
+
+    /// The work that it is used for.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn types(&self) -> &Arc<CustomTypes> {
+        &self.inner().types
+    }
+
+    pub(crate) fn settings(&self) -> &DatabaseSettings {
+        &self.inner().settings
+    }
+
+    pub(crate) fn metrics(&self) -> &DatabaseMetrics {
+        &self.inner().metrics
+    }
+
+    pub(crate) fn streams(&self) -> &Entrance {
+        &self.inner().streams
+    }
+
+    pub(crate) async fn take_exclusive(&self) -> Result<Exclusive> {
+        let taken = self.inner().pool.take(&self.context).await;
+        taken.inspect_err(|error| self.metrics().failed(error))
+    }
+
+    async fn enter(&self) -> Result<Place> {
+        match self.lane {
+            Lane::Shared => {
+                let entered = self.shard.0.lane.enter(&self.context).await;
+                let (permit, connection) =
+                    entered.inspect_err(|error| self.metrics().failed(error))?;
+                Ok(Place::Shared { connection, _permit: permit })
+            }
+            Lane::Exclusive | Lane::Stream => Ok(Place::Exclusive(self.take_exclusive().await?)),
+        }
+    }
+
+    /// Ends the wait for an answer at the deadline, and measures it.
+    async fn watch<T>(&self, statement: impl Future<Output = Result<T>>) -> Result<T> {
+        let sent = Moment::now();
+        let deadline = self.context.deadline();
+        let answer = match tokio::time::timeout_at(deadline.instant(), statement).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(Error::DeadlinePassed { after: Moment::now().since(sent) }),
+        };
+        self.metrics().statement(self.lane).record(Moment::now().since(sent));
+        answer.inspect_err(|error| self.metrics().failed(error))
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.shard.0.database.0
+    }
+}
+
+/// A place on a lane; given back when the statement is done or the caller leaves.
+enum Place {
+    Shared { connection: Arc<Connection>, _permit: Permit },
+    Exclusive(Exclusive),
+}
+
+impl Place {
+    fn connection(&self) -> &Arc<Connection> {
+        match self {
+            Place::Shared { connection, .. } => connection,
+            Place::Exclusive(exclusive) => exclusive.connection(),
+        }
+    }
+}

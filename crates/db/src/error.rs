@@ -1,0 +1,326 @@
+//! Every way in which asking Postgres can fail, with what a caller needs to act on it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenfold_overload::Refusal;
+use tokio_postgres::error::SqlState;
+
+/// What the methods of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a query gave no answer. [`Error::class`] sorts the ways by what a caller can do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// [`Db::first`](crate::Db::first) found no row.
+    NotFound,
+    /// The gate in front of a lane turned the query away; nothing was sent.
+    Refused {
+        /// The lane.
+        lane: Lane,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// No connection to Postgres could be had; nothing was sent.
+    Unreachable {
+        /// What the last attempt to connect said.
+        cause: Cause,
+    },
+    /// The connection broke while the statement ran: it may have happened or not.
+    ConnectionLost {
+        /// What broke it.
+        cause: Cause,
+    },
+    /// The connection broke during COMMIT: the transaction may have happened or not.
+    CommitUnknown {
+        /// The transaction's name.
+        transaction: &'static str,
+        /// What broke it.
+        cause: Cause,
+    },
+    /// The deadline passed while Postgres worked. On the exclusive lane the statement is cancelled.
+    DeadlinePassed {
+        /// How long the statement had been running.
+        after: Duration,
+    },
+    /// The transaction used up its time budget and was rolled back.
+    OverBudget {
+        /// The transaction's name.
+        transaction: &'static str,
+        /// The budget, `database.transaction_budget`.
+        budget: Duration,
+        /// How much of it was spent waiting for the answers of statements.
+        in_statements: Duration,
+    },
+    /// The work of a transaction returned while a statement of it was still running, or used it
+    /// after it had ended. What it did is rolled back.
+    TransactionOver {
+        /// The transaction's name.
+        transaction: &'static str,
+    },
+    /// Postgres said no.
+    Postgres(PostgresError),
+    /// The query or its answer could not be translated: a mistake in the program or its schema.
+    Mistranslated {
+        /// What could not be translated.
+        cause: Cause,
+    },
+    /// The service is stopping and hands out no connections any more.
+    Closed,
+}
+
+/// What kind of way a query failed: whose fault, and whether trying again helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// There is no such row.
+    NotFound,
+    /// Too much is going on here. Trying again later helps.
+    Saturated,
+    /// Postgres is not there. Trying again later helps.
+    Unreachable,
+    /// It took too long. Trying again may help, if it may be done twice.
+    TooSlow,
+    /// A constraint holds against it. Trying again does not help.
+    Constraint,
+    /// It lost against another transaction. Trying again at once helps.
+    Conflict,
+    /// Nobody knows whether it happened. Look before trying again.
+    Unknown,
+    /// A mistake in the program or its schema.
+    Mistake,
+}
+
+impl Class {
+    /// One word for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::NotFound => "not_found",
+            Class::Saturated => "saturated",
+            Class::Unreachable => "unreachable",
+            Class::TooSlow => "too_slow",
+            Class::Constraint => "constraint",
+            Class::Conflict => "conflict",
+            Class::Unknown => "unknown",
+            Class::Mistake => "mistake",
+        }
+    }
+}
+
+/// The two ways to Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Many requests pipelined over few connections.
+    Shared,
+    /// A connection of one's own, from the pool.
+    Exclusive,
+    /// A connection of one's own for as long as somebody reads rows from it.
+    Stream,
+}
+
+impl Lane {
+    /// One word for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Lane::Shared => "shared",
+            Lane::Exclusive => "exclusive",
+            Lane::Stream => "stream",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An error from below, shareable because several waiters may hear of the same one.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn StdError + Send + Sync>);
+
+impl Cause {
+    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Cause {
+        Cause(Arc::from(error.into()))
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    /// The error and what caused it, outermost first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// What Postgres answered, field by field.
+#[derive(Clone, Debug)]
+pub struct PostgresError(Arc<tokio_postgres::error::DbError>);
+
+impl PostgresError {
+    /// The five characters of its SQLSTATE, such as `23505`.
+    pub fn code(&self) -> &str {
+        self.0.code().code()
+    }
+
+    /// The primary message.
+    pub fn message(&self) -> &str {
+        self.0.message()
+    }
+
+    /// The detail, which may quote values of the row.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail()
+    }
+
+    /// The violated constraint's name.
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.constraint()
+    }
+
+    /// The table that it is about.
+    pub fn table(&self) -> Option<&str> {
+        self.0.table()
+    }
+
+    /// The column that it is about.
+    pub fn column(&self) -> Option<&str> {
+        self.0.column()
+    }
+
+    /// Whether a unique or exclusion constraint holds against it: the row is there already.
+    pub fn is_duplicate(&self) -> bool {
+        [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(self.0.code())
+    }
+
+    pub(crate) fn state(&self) -> &SqlState {
+        self.0.code()
+    }
+
+    fn class(&self) -> Class {
+        let state = self.state();
+        let is = |states: &[SqlState]| states.contains(state);
+        if state.code().starts_with("23") {
+            Class::Constraint
+        } else if is(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED]) {
+            Class::Conflict
+        } else if is(&[SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE]) {
+            Class::TooSlow
+        } else if state.code().starts_with("53") {
+            Class::Saturated
+        } else if state.code().starts_with("57P") {
+            Class::Unreachable
+        } else {
+            Class::Mistake
+        }
+    }
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::NotFound => Class::NotFound,
+            Error::Refused { refusal: Refusal::Late { .. }, .. }
+            | Error::DeadlinePassed { .. }
+            | Error::OverBudget { .. } => Class::TooSlow,
+            Error::Refused { .. } => Class::Saturated,
+            Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
+            Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
+            Error::Postgres(error) => error.class(),
+            Error::Mistranslated { .. } | Error::TransactionOver { .. } => Class::Mistake,
+        }
+    }
+
+    /// What Postgres answered, if it is Postgres that said no.
+    pub fn postgres(&self) -> Option<&PostgresError> {
+        match self {
+            Error::Postgres(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// An error of a statement that had been sent.
+    pub(crate) fn of_statement(error: tokio_postgres::Error) -> Error {
+        match error.as_db_error() {
+            Some(said) => Error::Postgres(PostgresError(Arc::new(said.clone()))),
+            None if error.is_closed() => Error::ConnectionLost { cause: Cause::new(error) },
+            // tokio-postgres keeps its kinds to itself; those that do not come from the
+            // socket are all about translating values or messages.
+            None if has_io_source(&error) => Error::ConnectionLost { cause: Cause::new(error) },
+            None => Error::Mistranslated { cause: Cause::new(error) },
+        }
+    }
+
+    /// An error of an attempt to connect.
+    pub(crate) fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::Unreachable { cause: Cause::new(error) }
+    }
+
+    /// A query that diesel could not build, or a value that it could not read.
+    pub(crate) fn mistranslated(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::Mistranslated { cause: Cause::new(error) }
+    }
+}
+
+fn has_io_source(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(<dyn StdError>::is::<std::io::Error>)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound => f.write_str("no such row"),
+            Error::Refused { lane, refusal } => {
+                write!(f, "the {lane} lane to the database is taken: {refusal}")
+            }
+            Error::Unreachable { cause } => write!(f, "cannot reach Postgres: {cause}"),
+            Error::ConnectionLost { cause } => {
+                write!(f, "the connection to Postgres broke while a statement ran: {cause}")
+            }
+            Error::CommitUnknown { transaction, cause } => write!(
+                f,
+                "the connection to Postgres broke while {transaction:?} was committed, \
+                 so it may have happened or not: {cause}"
+            ),
+            Error::DeadlinePassed { after } => {
+                write!(f, "the deadline passed {} ms into the statement", after.as_millis())
+            }
+            Error::OverBudget { transaction, budget, in_statements } => write!(
+                f,
+                "transaction {transaction:?} was rolled back after its budget of {} ms: \
+                 {} ms in statements, {} ms idle while it was open",
+                budget.as_millis(),
+                in_statements.as_millis(),
+                budget.saturating_sub(*in_statements).as_millis()
+            ),
+            Error::TransactionOver { transaction } => write!(
+                f,
+                "a statement of transaction {transaction:?} was still to run when its work had \
+                 returned"
+            ),
+            Error::Postgres(error) => {
+                write!(f, "Postgres says: {} (SQLSTATE {})", error.message(), error.code())
+            }
+            Error::Mistranslated { cause } => {
+                write!(f, "a query or its answer could not be translated: {cause}")
+            }
+            Error::Closed => f.write_str("the database is closed: the service is stopping"),
+        }
+    }
+}
+
+impl StdError for Error {}

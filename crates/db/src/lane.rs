@@ -1,0 +1,165 @@
+//! The shared lane: the single statements of many requests, pipelined over few connections of
+//! one shard.
+//!
+//! Pipelining saves most of the processor time of a small query, here and in Postgres, because
+//! one wake-up carries many of them. The price is that statements wait for those before them,
+//! so their number in flight is capped and nothing that lasts (a transaction, a stream) comes
+//! here.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tenfold_context::{Context, Deadline, Moment};
+use tenfold_overload::{Entrance, Limits, Occupancy, Permit};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::connection::Connection;
+use crate::error::{Cause, Error, Lane, Result};
+use crate::settings::DatabaseSettings;
+
+/// How long a query waits for a broken connection to come back. Longer means that Postgres is
+/// gone, and the sooner a caller hears of that the better.
+const RECONNECT_GRACE: Duration = Duration::from_secs(1);
+
+/// The first pause between attempts to connect; doubled after each failure.
+const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest pause between attempts to connect.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The shared lane of one shard.
+#[derive(Debug)]
+pub(crate) struct SharedLane {
+    entrance: Entrance,
+    members: Vec<Member>,
+    /// Whose turn it is.
+    turn: AtomicUsize,
+}
+
+/// One connection of the lane and the task that keeps it up.
+#[derive(Debug)]
+struct Member {
+    state: watch::Receiver<State>,
+    keeper: AbortHandle,
+}
+
+#[derive(Debug)]
+enum State {
+    Up(Arc<Connection>),
+    Down { since: Moment, cause: Option<Cause> },
+}
+
+impl SharedLane {
+    /// Opens the lane; its connections belong to the current runtime and are made in the
+    /// background.
+    pub(crate) fn open(config: &tokio_postgres::Config, settings: &DatabaseSettings) -> SharedLane {
+        let connections = settings.shared_connections.max(1);
+        let mut config = config.clone();
+        let timeout_ms = settings.shared_statement_timeout.as_millis();
+        let options = config.get_options().unwrap_or_default();
+        let options = format!("{options} -c statement_timeout={timeout_ms}");
+        config.options(options.trim());
+        let members = (0..connections)
+            .map(|_| Member::start(config.clone(), settings.statements_max()))
+            .collect();
+        SharedLane {
+            entrance: Entrance::new(Limits {
+                places: connections * settings.shared_in_flight_max,
+                waiting_max: settings.shared_waiting_max,
+            }),
+            members,
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// A place on the lane and the connection to use.
+    pub(crate) async fn enter(&self, context: &Context) -> Result<(Permit, Arc<Connection>)> {
+        let permit = self.entrance.enter(context).await;
+        let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
+        let connection = self.members[turn].connection(context.deadline()).await?;
+        Ok((permit, connection))
+    }
+
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        self.entrance.occupancy()
+    }
+
+    pub(crate) fn close(&self) {
+        self.entrance.close();
+    }
+}
+
+impl Member {
+    fn start(config: tokio_postgres::Config, statements_max: NonZeroUsize) -> Member {
+        let (sender, state) = watch::channel(State::Down { since: Moment::now(), cause: None });
+        let keeper = tokio::spawn(keep_up(config, statements_max, sender)).abort_handle();
+        Member { state, keeper }
+    }
+
+    /// The connection, waiting a little for one that is just being made.
+    async fn connection(&self, deadline: Deadline) -> Result<Arc<Connection>> {
+        if let State::Up(connection) = &*self.state.borrow()
+            && !connection.is_closed()
+        {
+            return Ok(Arc::clone(connection));
+        }
+        let asked = Moment::now();
+        let mut state = self.state.clone();
+        loop {
+            let (give_up, cause) = match &*state.borrow_and_update() {
+                State::Up(connection) if !connection.is_closed() => {
+                    return Ok(Arc::clone(connection));
+                }
+                // It broke this moment, and its keeper has not noticed yet.
+                State::Up(_) => (asked + RECONNECT_GRACE, None),
+                State::Down { since, cause } => (*since + RECONNECT_GRACE, cause.clone()),
+            };
+            let give_up = Deadline::at(give_up).earlier(deadline);
+            if tokio::time::timeout_at(give_up.instant(), state.changed()).await.is_err() {
+                let cause = cause.unwrap_or_else(|| Cause::new("still connecting"));
+                return Err(Error::Unreachable { cause });
+            }
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// Connects, waits for the connection to break, and connects again, for as long as the lane is there.
+async fn keep_up(
+    config: tokio_postgres::Config,
+    statements_max: NonZeroUsize,
+    state: watch::Sender<State>,
+) {
+    let mut since = Moment::now();
+    let mut pause = RECONNECT_PAUSE_MIN;
+    loop {
+        match Connection::open(&config, statements_max).await {
+            Ok((connection, driver)) => {
+                state.send_replace(State::Up(connection));
+                pause = RECONNECT_PAUSE_MIN;
+                // Ends when the connection does; the driver has logged why.
+                let _ = driver.await;
+                since = Moment::now();
+                state.send_replace(State::Down { since, cause: None });
+            }
+            Err(error) => {
+                let cause = Cause::new(error);
+                tracing::warn!(cause = %cause, lane = "shared", "cannot connect to postgres");
+                state.send_replace(State::Down { since, cause: Some(cause) });
+                // Between half and the whole of it, so that shards and replicas do not come
+                // back in step.
+                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What is measured about the way to Postgres: how long it takes to get there, to be answered,
+//! and in which state connections come back.
+
+use tenfold_overload::Refusal;
+use tenfold_telemetry::metrics::{Counter, Family, Histogram, Registry};
+
+use crate::connection::Left;
+use crate::error::{Error, Lane};
+use crate::pool::Pool;
+
+/// All of it; handles are cheap to clone and to use.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseMetrics {
+    pub(crate) pool: PoolMetrics,
+    pub(crate) transaction_retries: Counter,
+    shared_statement: Histogram,
+    exclusive_statement: Histogram,
+    errors: Family<Counter>,
+}
+
+impl DatabaseMetrics {
+    pub(crate) fn new(registry: &Registry) -> DatabaseMetrics {
+        let statement = |lane: Lane| {
+            registry.histogram(
+                "tenfold_db_statement_seconds",
+                "Time from sending a statement to the end of its answer.",
+                &[("lane", lane.name())],
+            )
+        };
+        DatabaseMetrics {
+            pool: PoolMetrics::new(registry),
+            transaction_retries: registry.counter(
+                "tenfold_db_transaction_retries_total",
+                "Transactions begun again because they lost against another one.",
+                &[],
+            ),
+            shared_statement: statement(Lane::Shared),
+            exclusive_statement: statement(Lane::Exclusive),
+            errors: registry.family(
+                "tenfold_db_errors_total",
+                "Queries without an answer, by the kind of failure.",
+                &["class"],
+            ),
+        }
+    }
+
+    pub(crate) fn statement(&self, lane: Lane) -> &Histogram {
+        match lane {
+            Lane::Shared => &self.shared_statement,
+            Lane::Exclusive | Lane::Stream => &self.exclusive_statement,
+        }
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        self.errors.with(&[error.class().name()]).increment();
+    }
+
+    /// Shows how full the pool is, read when somebody looks.
+    pub(crate) fn watch_pool(&self, registry: &Registry, pool: &Pool) {
+        type Read = fn(&Pool) -> usize;
+        let states: [(&str, Read); 3] = [
+            ("used", |pool| pool.occupancy().inside),
+            ("idle", Pool::idle_count),
+            ("waited_for", |pool| pool.occupancy().waiting),
+        ];
+        for (state, read) in states {
+            let pool = pool.clone();
+            registry.gauge_with(
+                "tenfold_db_pool_connections",
+                "Connections of the exclusive lane, and requests that wait for one.",
+                &[("state", state)],
+                move || read(&pool) as f64,
+            );
+        }
+    }
+}
+
+/// What is measured about the exclusive lane.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolMetrics {
+    pub(crate) wait: Histogram,
+    pub(crate) hold: Histogram,
+    returned: Family<Counter>,
+    refused: Family<Counter>,
+    connects: Family<Counter>,
+}
+
+impl PoolMetrics {
+    fn new(registry: &Registry) -> PoolMetrics {
+        PoolMetrics {
+            wait: registry.histogram(
+                "tenfold_db_pool_wait_seconds",
+                "Time that requests waited for a connection of their own.",
+                &[],
+            ),
+            hold: registry.histogram(
+                "tenfold_db_pool_hold_seconds",
+                "Time that a connection was in one request's hands.",
+                &[],
+            ),
+            returned: registry.family(
+                "tenfold_db_pool_returned_total",
+                "Connections given back, by the state they were left in.",
+                &["state"],
+            ),
+            refused: registry.family(
+                "tenfold_db_pool_refused_total",
+                "Requests that got no connection, by reason.",
+                &["reason"],
+            ),
+            connects: registry.family(
+                "tenfold_db_pool_connects_total",
+                "Attempts to connect, by outcome.",
+                &["outcome"],
+            ),
+        }
+    }
+
+    pub(crate) fn returned(&self, left: Left) {
+        self.returned.with(&[left.name()]).increment();
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.refused.with(&[refusal.reason()]).increment();
+    }
+
+    pub(crate) fn connected(&self, succeeded: bool) {
+        self.connects.with(&[if succeeded { "success" } else { "failure" }]).increment();
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be set about the way to Postgres, with the reason for each default.
+
+use std::time::Duration;
+
+use std::num::NonZeroUsize;
+
+use tenfold_config::{Secret, at_least};
+
+use tokio_postgres::config::SslMode;
+
+use crate::error::{Error, Result};
+
+tenfold_config::settings! {
+    /// The way to Postgres: the shared lane, the pool, and their bounds.
+    pub struct DatabaseSettings in "database" {
+        /// Where Postgres is: postgres://user:password@host:port/database, or with a Unix
+        /// socket postgres:///database?host=/folder&user=name.
+        #[environment("DATABASE_URL")]
+        pub url: Option<Secret> = None,
+        /// Time an attempt to connect may take.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub connect_timeout: Duration = Duration::from_secs(5),
+        /// Connections of the shared lane on each shard. One is enough until its Postgres
+        /// process needs more than a core.
+        #[check(at_least(1))]
+        pub shared_connections: usize = 1,
+        /// Statements in flight on one connection of the shared lane. More only makes each of
+        /// them wait longer.
+        #[check(at_least(1))]
+        pub shared_in_flight_max: usize = 64,
+        /// Statements that may wait for the shared lane of a shard; the next is refused.
+        pub shared_waiting_max: usize = 1024,
+        /// Time a statement may run on the shared lane, where others wait behind it. Longer
+        /// ones belong on the exclusive lane.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub shared_statement_timeout: Duration = Duration::from_secs(5),
+        /// Connections in the pool of the exclusive lane, for all shards together.
+        #[check(at_least(1))]
+        pub pool_max: usize = 16,
+        /// Requests that may wait for a connection of the pool; the next is refused.
+        pub pool_waiting_max: usize = 1024,
+        /// Connections of the pool that streams may hold at once, so that slow readers leave
+        /// enough to everybody else.
+        #[check(at_least(1))]
+        pub streams_max: usize = 4,
+        /// Time a transaction may be open before it is rolled back.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub transaction_budget: Duration = Duration::from_millis(250),
+        /// How often a transaction is begun again that lost against another one
+        /// (serialization failure, deadlock).
+        pub transaction_retries_max: u32 = 3,
+        /// Prepared statements kept per connection; the least recently used makes room.
+        #[check(at_least(1))]
+        pub statements_max: usize = 256,
+    }
+    check(settings, problems) {
+        if let Some(Err(problem)) = settings.url.as_ref().map(read_url) {
+            problems.add("url", problem.to_string());
+        }
+        if settings.streams_max >= settings.pool_max {
+            problems.add(
+                "streams_max",
+                "must be less than `database.pool_max`: streams have to leave connections to others",
+            );
+        }
+    }
+}
+
+impl DatabaseSettings {
+    pub(crate) fn statements_max(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.statements_max).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// What tokio-postgres needs to connect.
+    pub(crate) fn postgres_config(&self, application_name: &str) -> Result<tokio_postgres::Config> {
+        let url = self.url.as_ref().ok_or_else(|| {
+            Error::mistranslated("database.url is not set, and neither is DATABASE_URL")
+        })?;
+        let mut config = read_url(url).map_err(Error::mistranslated)?;
+        config.connect_timeout(self.connect_timeout);
+        if config.get_application_name().is_none() {
+            config.application_name(application_name);
+        }
+        Ok(config)
+    }
+}
+
+fn read_url(url: &Secret) -> std::result::Result<tokio_postgres::Config, UnusableUrl> {
+    let config: tokio_postgres::Config = url.expose().parse().map_err(UnusableUrl::Unreadable)?;
+    match config.get_hosts() {
+        [_] if config.get_ssl_mode() == SslMode::Require => Err(UnusableUrl::Encrypted),
+        [_] => Ok(config),
+        hosts => Err(UnusableUrl::Hosts(hosts.len())),
+    }
+}
+
+/// Why a URL cannot be used. It is not shown: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+enum UnusableUrl {
+    #[error("is no Postgres URL ({0}): postgres://user:password@host:port/database is needed")]
+    Unreadable(#[source] tokio_postgres::Error),
+    #[error("names {0} hosts: exactly one is needed")]
+    Hosts(usize),
+    #[error("asks for sslmode=require: connections to Postgres are not encrypted yet")]
+    Encrypted,
+}

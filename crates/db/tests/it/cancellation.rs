@@ -1,0 +1,94 @@
+//! Whoever leaves in the middle leaves nothing behind: no statement, no lock, no transaction.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use tenfold_db::{Class, Error};
+
+use crate::kit::{Bench, Piece, backends, piece, pieces};
+
+fn sleep_ten_seconds() -> impl tenfold_db::Yields<bool> + use<> {
+    diesel::select(diesel::dsl::sql::<Bool>("pg_sleep(10) IS NULL"))
+}
+
+#[tokio::test]
+async fn a_dropped_statement_is_cancelled_and_its_connection_used_again() {
+    let bench = Bench::with(|settings| settings.pool_max = 1).await;
+    let exclusive = bench.exclusive();
+    let left = tokio::spawn(async move { exclusive.load::<bool>(sleep_ten_seconds()).await });
+    bench.until(&backends("active"), 1).await;
+    left.abort();
+    bench.until(&backends("active"), 0).await;
+    // The same connection, clean again: no other may be opened.
+    let quick = diesel::select(diesel::dsl::sql::<Bool>("true"));
+    assert_eq!(bench.exclusive().load::<bool>(quick).await.unwrap(), [true]);
+    assert_eq!(bench.metric("tenfold_db_pool_connects_total{outcome=\"success\"}"), 1.0);
+    assert_eq!(bench.metric("tenfold_db_pool_returned_total{state=\"running\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn the_deadline_cancels_too() {
+    let bench = Bench::start().await;
+    let impatient = bench.patient(Duration::from_millis(100)).exclusive();
+    let error = impatient.load::<bool>(sleep_ten_seconds()).await.unwrap_err();
+    assert!(matches!(error, Error::DeadlinePassed { .. }));
+    assert_eq!(error.class(), Class::TooSlow);
+    bench.until(&backends("active"), 0).await;
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_lets_go_of_its_locks() {
+    let bench = Bench::with(|settings| settings.transaction_budget = Duration::from_secs(10)).await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    let db = bench.patient(Duration::from_secs(10));
+    let left = tokio::spawn(async move {
+        db.transaction("leaves", async |tx| {
+            tx.execute(diesel::update(pieces::table.find(1)).set(pieces::stock.eq(0))).await?;
+            std::future::pending::<Result<(), Error>>().await
+        })
+        .await
+    });
+    bench.until(&backends("idle in transaction"), 1).await;
+    left.abort();
+    // Blocks until the lock is gone.
+    let update = diesel::update(pieces::table.find(1)).set(pieces::stock.eq(pieces::stock + 1));
+    assert_eq!(bench.execute(update).await.unwrap(), 1);
+    let found: Piece = bench.first(pieces::table.find(1)).await.unwrap();
+    assert_eq!(found.stock, 6, "what the dropped transaction did is undone");
+    bench.until(&backends("idle in transaction"), 0).await;
+}
+
+#[tokio::test]
+async fn a_thousand_who_leave_leak_neither_places_nor_connections() {
+    let bench = Bench::with(|settings| settings.pool_max = 4).await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    for round in 0..1000_u64 {
+        let db = bench.exclusive();
+        let task = tokio::spawn(async move {
+            db.transaction("leaves", async |tx| {
+                tx.execute(diesel::update(pieces::table.find(1)).set(pieces::stock.eq(1))).await?;
+                tx.first::<Piece>(pieces::table.find(1)).await
+            })
+            .await
+        });
+        tokio::time::sleep(Duration::from_micros(round % 50 * 20)).await;
+        task.abort();
+        let _ = task.await;
+    }
+    bench.until(&backends("idle in transaction"), 0).await;
+    let places = async |db: &tenfold_db::Db| {
+        let hold = diesel::select(diesel::dsl::sql::<Bool>("pg_sleep(0.1) IS NULL"));
+        db.load::<bool>(hold).await.map(|_| ())
+    };
+    let exclusive = bench.exclusive();
+    let all = tokio::join!(
+        places(&exclusive),
+        places(&exclusive),
+        places(&exclusive),
+        places(&exclusive)
+    );
+    assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok() && all.3.is_ok());
+    let connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test'";
+    assert!(bench.number(connections).await <= 5);
+}

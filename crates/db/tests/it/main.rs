@@ -1,0 +1,15 @@
+//! The data layer against a real Postgres of its own.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+mod kit;
+
+mod cancellation;
+mod exclusive_lane;
+mod migrations;
+mod queries;
+mod shared_lane;
+mod streams;
+mod transactions;
