@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, Stopwatch};
 
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
@@ -59,27 +61,44 @@ pub fn watch(mut command: Command) -> Result<(ExitStatus, Vec<String>), Error> {
     eprintln!("$ {}", shown(&command));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| cannot_start(&command, &error))?;
+    let lines = Arc::new(Mutex::new(Vec::new()));
     let out = child.stdout.take().expect("standard output was asked to be a pipe");
     let err = child.stderr.take().expect("standard error was asked to be a pipe");
-    let out = thread::spawn(move || tee(out, std::io::stdout()));
-    let err = thread::spawn(move || tee(err, std::io::stderr()));
+    let tees = [
+        thread::spawn({
+            let lines = lines.clone();
+            move || tee(out, std::io::stdout(), &lines)
+        }),
+        thread::spawn({
+            let lines = lines.clone();
+            move || tee(err, std::io::stderr(), &lines)
+        }),
+    ];
     let status = child.wait()?;
-    let mut lines = out.join().expect("copying lines does not panic");
-    lines.extend(err.join().expect("copying lines does not panic"));
+    // Something that the command left running may hold the pipes open for ever; what the command
+    // itself wrote has arrived by then.
+    let ended = Stopwatch::start();
+    while !tees.iter().all(thread::JoinHandle::is_finished) && ended.elapsed() < PIPES_WAIT_MAX {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let lines = std::mem::take(&mut *lines.lock().expect("copying lines does not panic"));
     Ok((status, lines))
 }
 
-fn tee(from: impl Read, mut to: impl Write) -> Vec<String> {
-    let mut lines = Vec::new();
+/// Time for what a command wrote to get through the pipes once it has ended.
+const PIPES_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Copies to the terminal and keeps a copy, until the pipe ends.
+fn tee(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<String>>) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
         // A terminal that is gone is no reason to stop the tests.
         let _ = to.write_all(&line).and_then(|()| to.flush());
-        lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        lines.lock().expect("copying lines does not panic").push(text);
         line.clear();
     }
-    lines
 }
 
 /// The command as somebody would type it.
@@ -122,10 +141,19 @@ mod tests {
 
     #[test]
     fn watches_both_outputs() {
-        let (status, lines) =
+        let (status, mut lines) =
             watch(command("sh", &["-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        lines.sort();
         assert_eq!(status.code(), Some(3));
-        assert_eq!(lines, ["out", "err"]);
+        assert_eq!(lines, ["err", "out"]);
+    }
+
+    #[test]
+    fn does_not_wait_for_what_a_command_left_running() {
+        let started = Stopwatch::start();
+        let (status, lines) = watch(command("sh", &["-c", "sleep 600 & echo $!"])).unwrap();
+        assert!(status.success() && started.elapsed() < Duration::from_secs(60));
+        run(command("kill", &[&lines[0]])).unwrap();
     }
 
     #[test]

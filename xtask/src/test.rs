@@ -39,7 +39,7 @@ pub fn run(filters: &[String]) -> Outcome {
     needs::get_all()?;
     let mut summary = Summary::default();
     let mut all_well = true;
-    for runner in runners(filters) {
+    for runner in runners(which("cargo-nextest").is_some(), filters) {
         let (status, lines) = watch(runner)?;
         all_well &= status.success();
         for line in &lines {
@@ -57,8 +57,8 @@ pub fn run(filters: &[String]) -> Outcome {
 
 /// The commands that run everything: the tests, then the examples in the documentation, which
 /// cargo-nextest does not run.
-fn runners(filters: &[String]) -> Vec<Command> {
-    let mut tests = if which("cargo-nextest").is_some() {
+fn runners(with_nextest: bool, filters: &[String]) -> Vec<Command> {
+    let mut tests = if with_nextest {
         let mut tests = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
         tests.arg("--no-tests=pass");
         tests
@@ -81,4 +81,34 @@ fn cargo(arguments: &[&str]) -> Command {
     }
     cargo.env("TESTKIT_TOOLS", root().join(needs::TOOLS));
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::shown;
+
+    fn check(with_nextest: bool, filters: &[&str], expected: [&str; 2]) {
+        let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
+        let commands: Vec<String> = runners(with_nextest, &filters).iter().map(shown).collect();
+        assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn either_runner_runs_everything() {
+        let examples = "cargo test --workspace --no-fail-fast --doc -- pool gate";
+        check(
+            true,
+            &["pool", "gate"],
+            ["cargo nextest run --workspace --no-fail-fast --no-tests=pass pool gate", examples],
+        );
+        check(
+            false,
+            &["pool", "gate"],
+            [
+                "cargo test --workspace --no-fail-fast --lib --bins --tests --examples -- pool gate",
+                examples,
+            ],
+        );
+    }
 }
