@@ -20,12 +20,6 @@ struct Pending {
     closed: bool,
 }
 
-/// What the writer takes at once.
-pub(crate) struct Batch {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) totals: Totals,
-}
-
 impl ThreadBuffer {
     /// Adds a line or counts it as lost. True when the writer should come at once, because
     /// this line made it half full.
@@ -45,12 +39,15 @@ impl ThreadBuffer {
         before < half && pending.bytes.len() >= half
     }
 
-    /// Takes all lines, and leaves the empty `spare` in their place.
-    pub(crate) fn take(&self, spare: Vec<u8>, closing: bool) -> Batch {
+    /// Swaps all lines with `bytes`, which is empty: so memory goes round between the threads
+    /// and the writer, and none is allocated once it is large enough.
+    pub(crate) fn take(&self, bytes: &mut Vec<u8>, closing: bool) {
         let mut pending = self.lock();
-        pending.small_talk_bytes = 0;
         pending.closed |= closing;
-        Batch { bytes: std::mem::replace(&mut pending.bytes, spare), totals: pending.totals }
+        if !pending.bytes.is_empty() {
+            pending.small_talk_bytes = 0;
+            std::mem::swap(&mut pending.bytes, bytes);
+        }
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -122,6 +119,12 @@ mod tests {
         buffer.push(level, &line(level, length), 800)
     }
 
+    fn taken(buffer: &ThreadBuffer, closing: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        buffer.take(&mut bytes, closing);
+        bytes
+    }
+
     fn dropped(buffer: &ThreadBuffer) -> Vec<(&'static str, u64)> {
         let dropped = buffer.totals().dropped;
         let counted = Level::ALL.map(|level| (level.word(), dropped.of(level)));
@@ -134,7 +137,7 @@ mod tests {
         assert!(!push(&buffer, Level::Info, 380));
         assert!(push(&buffer, Level::Info, 20));
         assert!(!push(&buffer, Level::Info, 20));
-        assert_eq!(buffer.take(Vec::new(), false).bytes.len(), 420);
+        assert_eq!(taken(&buffer, false).len(), 420);
         assert!(buffer.is_empty());
     }
 
@@ -163,17 +166,30 @@ mod tests {
             push(&buffer, Level::Error, 150);
         }
         assert_eq!(dropped(&buffer), [("info", 5)]);
-        let batch = buffer.take(Vec::new(), false);
-        let counts = Counts::of_lines(&batch.bytes);
+        let counts = Counts::of_lines(&taken(&buffer, false));
         assert_eq!((counts.of(Level::Warn), counts.of(Level::Error), counts.total()), (1, 2, 3));
-        assert_eq!(batch.totals.lines.total(), 8);
+        assert_eq!(buffer.totals().lines.total(), 8);
+    }
+
+    #[test]
+    fn memory_goes_round() {
+        let buffer = ThreadBuffer::default();
+        let mut bytes = Vec::with_capacity(12_345);
+        buffer.take(&mut bytes, false);
+        assert_eq!(bytes.capacity(), 12_345, "nothing to swap for");
+        push(&buffer, Level::Info, 50);
+        buffer.take(&mut bytes, false);
+        bytes.clear();
+        push(&buffer, Level::Info, 50);
+        buffer.take(&mut bytes, false);
+        assert_eq!(bytes.capacity(), 12_345, "it has been the thread's meanwhile");
     }
 
     #[test]
     fn a_closed_one_takes_nothing_and_counts() {
         let buffer = ThreadBuffer::default();
         push(&buffer, Level::Info, 50);
-        assert_eq!(buffer.take(Vec::new(), true).bytes.len(), 50);
+        assert_eq!(taken(&buffer, true).len(), 50);
         push(&buffer, Level::Error, 50);
         assert!(buffer.is_empty());
         assert_eq!(dropped(&buffer), [("error", 1)]);

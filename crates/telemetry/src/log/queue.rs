@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::buffer::{Batch, ThreadBuffer};
+use super::buffer::ThreadBuffer;
 use super::level::{Counts, Level, Totals};
 
 /// The buffers of all threads, and the bell of the writer.
@@ -37,6 +37,8 @@ struct Buffers {
     live: Vec<Arc<ThreadBuffer>>,
     /// The counts of threads that are gone.
     retired: Totals,
+    /// Threads that log for the first time now come too late.
+    closed: bool,
 }
 
 /// What happened to the lines that the writer took.
@@ -63,7 +65,7 @@ impl Queue {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             fixed,
             buffer_bytes_max,
-            buffers: Mutex::new(Buffers { live: vec![shared.clone()], retired: Totals::default() }),
+            buffers: Mutex::new(Buffers { live: vec![shared.clone()], ..Buffers::default() }),
             shared,
             writer: OnceLock::new(),
             writer_idle: AtomicBool::new(false),
@@ -110,17 +112,6 @@ impl Queue {
         self.wait_for_writer(timeout);
     }
 
-    fn wait_for_writer(&self, timeout: Duration) -> bool {
-        let ticket = self.flush_asked.fetch_add(1, Ordering::AcqRel) + 1;
-        self.ring();
-        let flushed = lock(&self.flushed);
-        let (flushed, _) = self
-            .flush_done
-            .wait_timeout_while(flushed, timeout, |flushed| *flushed < ticket)
-            .unwrap_or_else(PoisonError::into_inner);
-        *flushed >= ticket
-    }
-
     /// What was logged and lost so far, by whomever.
     pub(crate) fn totals(&self) -> Totals {
         let buffers = lock(&self.buffers);
@@ -158,21 +149,22 @@ impl Queue {
         self.flush_done.notify_all();
     }
 
-    /// Takes the lines of the buffer at `index`, which moves on, until there is none left. A
-    /// buffer whose thread is gone is taken off the list.
-    pub(crate) fn take(&self, index: &mut usize, spare: Vec<u8>, closing: bool) -> Option<Batch> {
+    /// Swaps the lines of the buffer at `index`, which moves on, with `bytes`, which is empty.
+    /// False when there is no buffer left. One whose thread is gone is taken off the list.
+    pub(crate) fn take(&self, index: &mut usize, bytes: &mut Vec<u8>, closing: bool) -> bool {
         let mut buffers = lock(&self.buffers);
-        let buffer = buffers.live.get_mut(*index)?;
+        buffers.closed |= closing;
+        let Some(buffer) = buffers.live.get_mut(*index) else { return false };
         // First this, then its lines: nobody can add one any more.
         let is_orphan = Arc::get_mut(buffer).is_some();
-        let batch = buffer.take(spare, closing);
+        buffer.take(bytes, closing);
         if is_orphan {
-            buffers.live.swap_remove(*index);
-            buffers.retired += batch.totals;
+            let orphan = buffers.live.swap_remove(*index);
+            buffers.retired += orphan.totals();
         } else {
             *index += 1;
         }
-        Some(batch)
+        true
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -189,6 +181,17 @@ impl Queue {
         lock(&self.written).totals.lines.count(level);
     }
 
+    fn wait_for_writer(&self, timeout: Duration) -> bool {
+        let ticket = self.flush_asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.ring();
+        let flushed = lock(&self.flushed);
+        let (flushed, _) = self
+            .flush_done
+            .wait_timeout_while(flushed, timeout, |flushed| *flushed < ticket)
+            .unwrap_or_else(PoisonError::into_inner);
+        *flushed >= ticket
+    }
+
     fn ring(&self) {
         if let Some(writer) = self.writer.get() {
             self.writer_idle.store(false, Ordering::Relaxed);
@@ -201,12 +204,12 @@ impl Queue {
         // Where nobody else holds a buffer, its queue is gone.
         own.retain(|(_, buffer)| Arc::strong_count(buffer) > 1);
         let mut buffers = lock(&self.buffers);
-        let buffer = if buffers.live.len() < BUFFERS_MAX {
+        let buffer = if buffers.closed || buffers.live.len() >= BUFFERS_MAX {
+            self.shared.clone()
+        } else {
             let buffer = Arc::<ThreadBuffer>::default();
             buffers.live.push(buffer.clone());
             buffer
-        } else {
-            self.shared.clone()
         };
         own.push((self.number, buffer));
         own.len() - 1

@@ -438,9 +438,12 @@ fn what_comes_after_the_end_is_counted_as_lost() {
         info!("before");
         drop(guard);
         info!("after");
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let late = move || tracing::dispatcher::with_default(&dispatch, || info!("after"));
+        thread::spawn(late).join().unwrap();
     });
     assert!(captured.text().contains("before") && !captured.text().contains("after"));
-    assert_eq!((queue.totals().lines.total(), queue.totals().dropped.total()), (2, 1));
+    assert_eq!((queue.totals().lines.total(), queue.totals().dropped.total()), (3, 2));
     assert!(!queue.flush(LONG), "there is nobody to flush");
 }
 

@@ -23,8 +23,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     output: Output,
-    /// Memory that goes round between the threads' buffers.
-    spare: Vec<u8>,
+    /// What is being written; empty in between.
+    batch: Vec<u8>,
     reported: Counts,
     reported_at: Option<Moment>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(queue: Arc<Queue>, sink: Box<dyn Write + Send>) -> Writer {
         let output = Output { sink, torn: false };
-        Writer { queue, output, spare: Vec::new(), reported: Counts::default(), reported_at: None }
+        Writer { queue, output, batch: Vec::new(), reported: Counts::default(), reported_at: None }
     }
 
     /// Starts the thread. It ends when the queue is closed.
@@ -74,18 +74,16 @@ impl Writer {
     fn write_all(&mut self, closing: bool) -> bool {
         let mut wrote = false;
         let mut index = 0;
-        loop {
-            let spare = std::mem::take(&mut self.spare);
-            let Some(batch) = self.queue.take(&mut index, spare, closing) else { return wrote };
-            if !batch.bytes.is_empty() {
+        while self.queue.take(&mut index, &mut self.batch, closing) {
+            if !self.batch.is_empty() {
                 wrote = true;
-                if let Err(written) = self.output.write(&batch.bytes) {
-                    self.queue.count_lost(lost_lines(&batch.bytes, written));
+                if let Err(written) = self.output.write(&self.batch) {
+                    self.queue.count_lost(lost_lines(&self.batch, written));
                 }
+                self.batch.clear();
             }
-            self.spare = batch.bytes;
-            self.spare.clear();
         }
+        wrote
     }
 
     /// Says how many lines were lost since it last said so. False if it still has to.
