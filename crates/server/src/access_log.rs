@@ -1,0 +1,73 @@
+//! One line per request with the words of pino-http, for those requests that the settings ask for.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode, Uri};
+use tenfold_telemetry::log::{LogSettings, RequestLines};
+
+use crate::metrics::Ending;
+
+/// Which requests leave a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessLog {
+    requests: RequestLines,
+    slow: Duration,
+}
+
+impl AccessLog {
+    pub(crate) fn new(settings: &LogSettings) -> AccessLog {
+        AccessLog { requests: settings.requests, slow: settings.slow_request }
+    }
+
+    pub(crate) fn wants(self, status: StatusCode, ending: Ending, took: Duration) -> bool {
+        match self.requests {
+            RequestLines::All => true,
+            RequestLines::SlowAndFailed => {
+                took >= self.slow || status.is_server_error() || ending == Ending::Failed
+            }
+            RequestLines::None => false,
+        }
+    }
+
+    /// Always at level info: what went wrong has a line of its own, and a flood of refusals must
+    /// not push that one out. The path stands without its query, which may hold secrets.
+    pub(crate) fn write(
+        self,
+        method: &Method,
+        uri: &Uri,
+        status: StatusCode,
+        ending: Ending,
+        took: Duration,
+    ) {
+        let message = match ending {
+            Ending::Complete => "request completed",
+            Ending::Failed => "request errored",
+            Ending::Abandoned => "request aborted",
+        };
+        tracing::info!(
+            target: "tenfold_server::request",
+            method = method.as_str(),
+            url = uri.path(),
+            statusCode = status.as_u16(),
+            // Milliseconds, as pino-http has it.
+            responseTime = took.as_micros() as f64 / 1000.0,
+            "{message}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_and_failed_are_just_those() {
+        let log = AccessLog { requests: RequestLines::SlowAndFailed, slow: Duration::from_secs(1) };
+        let quick = Duration::from_millis(5);
+        assert!(!log.wants(StatusCode::OK, Ending::Complete, quick));
+        assert!(!log.wants(StatusCode::NOT_FOUND, Ending::Complete, quick));
+        assert!(log.wants(StatusCode::OK, Ending::Complete, Duration::from_secs(1)));
+        assert!(log.wants(StatusCode::OK, Ending::Failed, quick));
+        assert!(log.wants(StatusCode::SERVICE_UNAVAILABLE, Ending::Complete, quick));
+    }
+}

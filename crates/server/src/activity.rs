@@ -1,0 +1,160 @@
+//! Whether a connection is still worth its place: decided from what its requests did and when,
+//! as a value, so that every rule is tested without a socket.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tenfold_context::Moment;
+
+use crate::metrics::Cut;
+
+/// What has happened on one connection. Its requests write it, its watcher reads it; both run
+/// on the same shard, hence relaxed.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    opened: Moment,
+    /// Requests whose head has come, ever.
+    requests: AtomicU32,
+    /// Requests whose answer has not ended.
+    in_flight: AtomicU32,
+    /// Those of them that are waiting for us: for their handler, or for their body's source.
+    /// The others have something ready that the reader has not taken.
+    working: AtomicU32,
+    /// When anything happened last, in nanoseconds of [`Moment`].
+    last: AtomicU64,
+}
+
+/// How long a connection may do nothing of use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until its first request is whole.
+    pub(crate) first_request: Duration,
+    /// Without a request.
+    pub(crate) idle: Duration,
+    /// Without taking anything of an answer that is ready.
+    pub(crate) stall: Duration,
+}
+
+/// What to do with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Leave it alone, and look again at that moment.
+    Keep(Moment),
+    /// Ask it to end in an orderly way: it has nothing to lose.
+    Retire,
+    /// End it.
+    Cut(Cut),
+}
+
+impl Activity {
+    pub(crate) fn opened(now: Moment) -> Activity {
+        Activity {
+            opened: now,
+            requests: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+            working: AtomicU32::new(0),
+            last: AtomicU64::new(now.as_nanos()),
+        }
+    }
+
+    /// A request has come, and its handler begins.
+    pub(crate) fn request_begins(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.working.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A part of an answer is ready; it is the reader's turn.
+    pub(crate) fn reader_turn(&self, now: Moment) {
+        self.last.store(now.as_nanos(), Ordering::Relaxed);
+        self.working.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The reader has taken what was ready; it is our turn.
+    pub(crate) fn our_turn(&self) {
+        self.working.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An answer has ended in the reader's turn.
+    pub(crate) fn request_ends(&self, now: Moment) {
+        self.last.store(now.as_nanos(), Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether any request has come yet.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn verdict(&self, now: Moment, patience: Patience) -> Verdict {
+        let last = Moment::from_nanos(self.last.load(Ordering::Relaxed));
+        let keep_until = |until: Moment, otherwise| {
+            if now < until { Verdict::Keep(until) } else { otherwise }
+        };
+        if !self.has_begun() {
+            return keep_until(self.opened + patience.first_request, Verdict::Cut(Cut::Silent));
+        }
+        if self.in_flight.load(Ordering::Relaxed) == 0 {
+            return keep_until(last + patience.idle, Verdict::Retire);
+        }
+        if self.working.load(Ordering::Relaxed) == 0 {
+            return keep_until(last + patience.stall, Verdict::Cut(Cut::Stalled));
+        }
+        // The deadline of the request bounds our own work. Whatever the reader does next, it
+        // does after now, so its time is not over before this.
+        Verdict::Keep(now + patience.stall.min(patience.idle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        first_request: Duration::from_secs(1),
+        idle: Duration::from_secs(10),
+        stall: Duration::from_secs(5),
+    };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn one_that_asks_nothing_is_cut() {
+        let activity = Activity::opened(at(0));
+        assert_eq!(activity.verdict(at(0), PATIENCE), Verdict::Keep(at(1)));
+        assert_eq!(activity.verdict(at(1), PATIENCE), Verdict::Cut(Cut::Silent));
+    }
+
+    #[test]
+    fn one_that_has_nothing_more_to_ask_is_retired() {
+        let activity = Activity::opened(at(0));
+        activity.request_begins();
+        activity.reader_turn(at(2));
+        activity.request_ends(at(3));
+        assert_eq!(activity.verdict(at(4), PATIENCE), Verdict::Keep(at(13)));
+        assert_eq!(activity.verdict(at(13), PATIENCE), Verdict::Retire);
+    }
+
+    #[test]
+    fn one_that_takes_nothing_is_cut_and_one_that_waits_for_us_is_not() {
+        let activity = Activity::opened(at(0));
+        activity.request_begins();
+        assert_eq!(activity.verdict(at(100), PATIENCE), Verdict::Keep(at(105)));
+        activity.reader_turn(at(101));
+        assert_eq!(activity.verdict(at(105), PATIENCE), Verdict::Keep(at(106)));
+        assert_eq!(activity.verdict(at(106), PATIENCE), Verdict::Cut(Cut::Stalled));
+        activity.our_turn();
+        assert_eq!(activity.verdict(at(200), PATIENCE), Verdict::Keep(at(205)));
+    }
+
+    #[test]
+    fn one_busy_request_keeps_the_connection_of_a_stalled_one() {
+        let activity = Activity::opened(at(0));
+        activity.request_begins();
+        activity.reader_turn(at(0));
+        activity.request_begins();
+        assert_eq!(activity.verdict(at(50), PATIENCE), Verdict::Keep(at(55)));
+    }
+}

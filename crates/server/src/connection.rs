@@ -1,0 +1,201 @@
+//! One connection from its first byte to its last: every limit that hyper has is set here, and
+//! those that it has not (silence before the first request, a reader that stalls) are watched.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpStream as StdTcpStream;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::BoxError;
+use futures_util::FutureExt;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tenfold_context::Moment;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::activity::{Activity, Patience, Verdict};
+use crate::drain::{self, Phase};
+use crate::metrics::{Cut, ShardMetrics};
+use crate::pipeline::Pipeline;
+use crate::settings::ServerSettings;
+use crate::socket::{Place, Socket};
+
+/// Time that a connection has to end by itself once it was asked to.
+const RETIREMENT: Duration = Duration::from_secs(5);
+
+/// A client that connected just before the drain has this long to say what it wants: to end the
+/// connection in its face would lose a request that is on its way.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How often a connection in the drain is looked at for its first request.
+const LAST_REQUEST_LOOK: Duration = Duration::from_millis(20);
+
+/// What HTTP/2 may hold in memory for one answer that its reader does not take.
+const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Time in which a silent HTTP/2 client answers a ping, or is taken for dead.
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the connections of one shard share.
+pub(crate) struct Connections {
+    http: Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
+    patience: Patience,
+    pipeline: Arc<Pipeline>,
+    metrics: Arc<ShardMetrics>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Connections {
+    pub(crate) fn new(
+        settings: &ServerSettings,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        pipeline: Pipeline,
+        phase: watch::Receiver<Phase>,
+    ) -> Connections {
+        Connections {
+            http: http(settings),
+            tls: tls.map(TlsAcceptor::from),
+            patience: Patience {
+                first_request: settings.first_request_timeout,
+                idle: settings.idle_timeout,
+                stall: settings.write_stall_timeout,
+            },
+            metrics: pipeline.metrics.clone(),
+            pipeline: Arc::new(pipeline),
+            phase,
+        }
+    }
+
+    /// Serves a connection to its end. Runs on the shard whose it is.
+    pub(crate) async fn serve(self: Arc<Connections>, stream: StdTcpStream, place: Place) {
+        let activity = Arc::new(Activity::opened(Moment::now()));
+        let socket = match self.open(stream, place).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "handshake failed");
+                return self.metrics.cut(Cut::Handshake);
+            }
+        };
+        if let Err(cut) = self.http(socket, activity).await {
+            self.metrics.cut(cut);
+        }
+    }
+
+    async fn open(&self, stream: StdTcpStream, place: Place) -> io::Result<Socket> {
+        // An answer must not wait in the kernel for the next one.
+        stream.set_nodelay(true)?;
+        let stream = TcpStream::from_std(stream)?;
+        let Some(tls) = &self.tls else { return Ok(Socket::clear(stream, place)) };
+        let handshake = tokio::time::timeout(self.patience.first_request, tls.accept(stream));
+        Ok(Socket::tls(handshake.await.map_err(io::Error::other)??, place))
+    }
+
+    async fn http(&self, socket: Socket, activity: Arc<Activity>) -> Result<(), Cut> {
+        let service = {
+            let (pipeline, activity) = (self.pipeline.clone(), activity.clone());
+            service_fn(move |request: Request<Incoming>| {
+                pipeline.clone().answer(request, activity.clone()).map(Ok::<_, Infallible>)
+            })
+        };
+        let io = TokioIo::new(socket);
+        // With upgrades, so that WebSockets work.
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(io, service));
+        let mut phase = self.phase.clone();
+        let mut stage = Stage::Serving;
+        let mut look = pin!(tokio::time::sleep(self.patience.first_request));
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => return judge(result),
+                next = drain::next(&mut phase) => match next {
+                    Phase::Ended => return Err(Cut::Drain),
+                    Phase::Serving | Phase::Draining => {
+                        let now = Moment::now();
+                        stage = Stage::LastRequest { until: now + LAST_REQUEST };
+                        look.as_mut().reset(now.instant());
+                    }
+                },
+                () = look.as_mut() => {
+                    let now = Moment::now();
+                    let look_again = match (stage, activity.verdict(now, self.patience)) {
+                        (Stage::LastRequest { until }, _) if now < until && !activity.has_begun() => {
+                            now + LAST_REQUEST_LOOK
+                        }
+                        (Stage::LastRequest { .. }, _) | (Stage::Serving, Verdict::Retire) => {
+                            stage = Stage::Ending;
+                            connection.as_mut().graceful_shutdown();
+                            now + RETIREMENT
+                        }
+                        (Stage::Ending, Verdict::Retire) => return Err(Cut::Idle),
+                        (_, Verdict::Cut(cut)) => return Err(cut),
+                        (_, Verdict::Keep(until)) => until,
+                    };
+                    look.as_mut().reset(look_again.instant());
+                }
+            }
+        }
+    }
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It serves requests.
+    Serving,
+    /// The drain has begun; it may still bring the first request that is on its way.
+    LastRequest { until: Moment },
+    /// It was asked to end after what is in flight: `connection: close`, or GOAWAY.
+    Ending,
+}
+
+/// Everything that hyper can limit. A limit that is not set here is hyper's default on purpose:
+/// 100 headers (setting it costs an allocation per request), no half-closed connections, the
+/// date header. `pipeline_flush` stays off, because it takes the bound off the write buffer.
+fn http(settings: &ServerSettings) -> Builder<TokioExecutor> {
+    let header_bytes_max = settings.header_max.as_usize();
+    let mut http = Builder::new(TokioExecutor::new());
+    // Without a timer hyper has no time limit at all, whatever is set.
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_buf_size(header_bytes_max);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.http2_streams_max)
+        .initial_stream_window_size(small(settings.http2_stream_window.as_u64()))
+        .initial_connection_window_size(small(settings.http2_connection_window.as_u64()))
+        .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES)
+        .max_header_list_size(small(settings.header_max.as_u64()))
+        .keep_alive_interval(settings.http2_ping_interval)
+        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        // Rapid reset (CVE-2023-44487): requests that are taken back before they begin.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1024);
+    http
+}
+
+fn small(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// A client that goes away is no event. Neither is one that lets its connection idle on
+/// HTTP/1.1, which hyper ends with a timeout. What is left broke the protocol.
+fn judge(result: Result<(), BoxError>) -> Result<(), Cut> {
+    let Err(error) = result else { return Ok(()) };
+    let hyper = error.downcast_ref::<hyper::Error>();
+    if hyper.is_some_and(hyper::Error::is_timeout) {
+        return Err(Cut::Idle);
+    }
+    if hyper.is_some_and(hyper::Error::is_parse) {
+        return Err(Cut::Protocol);
+    }
+    tracing::debug!(error = &*error as &(dyn std::error::Error + 'static), "connection broke");
+    Ok(())
+}

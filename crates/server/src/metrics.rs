@@ -1,0 +1,250 @@
+//! Every metric of the HTTP port, declared once; each shard has handles of its own, so that
+//! no two cores write the same cache line.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tenfold_overload::Refusal;
+use tenfold_telemetry::metrics::{Counter, Gauge, Histogram, Registry};
+
+/// The metrics of one shard.
+pub(crate) struct ShardMetrics {
+    registry: Registry,
+    /// Requests between their head and the end of their answer.
+    pub(crate) in_flight: Gauge,
+    /// Connections that are open.
+    pub(crate) connections: Gauge,
+    refused: [(&'static str, Counter); Refusal::REASONS.len()],
+    cut: [(&'static str, Counter); Cut::ALL.len()],
+    /// By route, method and status. Bounded: routes are those of the program, methods a closed
+    /// set, and statuses three digits.
+    routes: Mutex<HashMap<Arc<str>, Vec<Series>>>,
+}
+
+/// Why a connection was ended before its client wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// TLS did not come about.
+    Handshake,
+    /// It did not send a whole request in time.
+    Silent,
+    /// It took nothing of an answer for too long.
+    Stalled,
+    /// It had nothing to ask for too long.
+    Idle,
+    /// It broke the protocol, or a limit of it.
+    Protocol,
+    /// It was still busy when the drain's time was over.
+    Drain,
+}
+
+impl Cut {
+    const ALL: [Cut; 6] =
+        [Cut::Handshake, Cut::Silent, Cut::Stalled, Cut::Idle, Cut::Protocol, Cut::Drain];
+
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Cut::Handshake => "handshake",
+            Cut::Silent => "silent",
+            Cut::Stalled => "stalled",
+            Cut::Idle => "idle",
+            Cut::Protocol => "protocol",
+            Cut::Drain => "drain",
+        }
+    }
+}
+
+/// The series of one method and status on a route.
+struct Series {
+    method: &'static str,
+    status: StatusCode,
+    requests: Counter,
+    seconds: Histogram,
+    abandoned: Counter,
+    failed: Counter,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The client has the whole answer, as far as this side can tell.
+    Complete,
+    /// The answer's body failed after its head had been sent.
+    Failed,
+    /// The client left before the end.
+    Abandoned,
+}
+
+impl ShardMetrics {
+    pub(crate) fn new(registry: &Registry) -> ShardMetrics {
+        let counter =
+            |name, help, reason| (reason, registry.counter(name, help, &[("reason", reason)]));
+        ShardMetrics {
+            registry: registry.clone(),
+            in_flight: registry.gauge(
+                "tenfold_http_in_flight",
+                "Requests between their head and the last byte of their answer.",
+                &[],
+            ),
+            connections: registry.gauge(
+                "tenfold_http_connections",
+                "Connections that are open.",
+                &[],
+            ),
+            refused: Refusal::REASONS.map(|reason| {
+                counter(
+                    "tenfold_http_refused_total",
+                    "Requests that the door turned away, by reason.",
+                    reason,
+                )
+            }),
+            cut: Cut::ALL.map(|cut| {
+                counter(
+                    "tenfold_http_connections_cut_total",
+                    "Connections ended before their client wanted, by reason.",
+                    cut.reason(),
+                )
+            }),
+            routes: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        count(&self.refused, refusal.reason());
+    }
+
+    pub(crate) fn cut(&self, cut: Cut) {
+        count(&self.cut, cut.reason());
+    }
+
+    /// Records one exchange. Allocates only the first time it meets a route, method and status.
+    pub(crate) fn exchanged(
+        &self,
+        route: &str,
+        method: &Method,
+        status: StatusCode,
+        ending: Ending,
+        took: Duration,
+    ) {
+        let method = method_label(method);
+        // Nothing under the lock panics, and only threads of this shard take it.
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !routes.contains_key(route) {
+            routes.insert(route.into(), Vec::new());
+        }
+        let Some(known) = routes.get_mut(route) else { return };
+        let same = |series: &Series| series.status == status && series.method == method;
+        let index = known.iter().position(same).unwrap_or_else(|| {
+            known.push(self.series(route, method, status));
+            known.len() - 1
+        });
+        let series = &known[index];
+        series.requests.increment();
+        series.seconds.record(took);
+        match ending {
+            Ending::Complete => {}
+            Ending::Failed => series.failed.increment(),
+            Ending::Abandoned => series.abandoned.increment(),
+        }
+    }
+
+    fn series(&self, route: &str, method: &'static str, status: StatusCode) -> Series {
+        let registry = &self.registry;
+        Series {
+            method,
+            status,
+            requests: registry.counter(
+                "tenfold_http_requests_total",
+                "Requests by route, method and status; 499 for a client that left before its answer began.",
+                &[("route", route), ("method", method), ("status", status.as_str())],
+            ),
+            seconds: registry.histogram(
+                "tenfold_http_request_seconds",
+                "Time from a request's head to the last byte of its answer.",
+                &[("route", route), ("method", method)],
+            ),
+            abandoned: registry.counter(
+                "tenfold_http_abandoned_total",
+                "Requests whose client left before the end of the answer.",
+                &[("route", route)],
+            ),
+            failed: registry.counter(
+                "tenfold_http_bodies_failed_total",
+                "Answers that failed after their head had been sent.",
+                &[("route", route)],
+            ),
+        }
+    }
+}
+
+/// Why the port accepts nobody for a while.
+pub(crate) struct AcceptMetrics {
+    /// `connections_max` were open.
+    pub(crate) full: Counter,
+    /// The system said no: no file descriptors, no memory.
+    pub(crate) failed: Counter,
+}
+
+impl AcceptMetrics {
+    pub(crate) fn new(registry: &Registry) -> AcceptMetrics {
+        let paused = |reason| {
+            registry.counter(
+                "tenfold_http_accept_paused_total",
+                "How often nobody was accepted for a while, by reason.",
+                &[("reason", reason)],
+            )
+        };
+        AcceptMetrics { full: paused("connections_max"), failed: paused("system") }
+    }
+}
+
+/// A client may invent methods; a label may not.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "other",
+    }
+}
+
+fn count(counters: &[(&'static str, Counter)], reason: &str) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == reason) {
+        counter.increment();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invented_method_is_other() {
+        let invented = Method::from_bytes(b"BREW").unwrap();
+        assert_eq!(method_label(&invented), "other");
+    }
+
+    #[test]
+    fn shards_share_a_series_and_count_apart() {
+        let registry = Registry::new();
+        let shards = [ShardMetrics::new(&registry), ShardMetrics::new(&registry)];
+        for shard in &shards {
+            let took = Duration::from_millis(1);
+            shard.exchanged("/a", &Method::GET, StatusCode::OK, Ending::Complete, took);
+            shard.exchanged("/a", &Method::GET, StatusCode::OK, Ending::Abandoned, took);
+        }
+        let text = registry.encode();
+        let expected = r#"tenfold_http_requests_total{method="GET",route="/a",status="200"} 4"#;
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains(r#"tenfold_http_abandoned_total{route="/a"} 2"#), "{text}");
+        assert!(registry.check().is_ok());
+    }
+}

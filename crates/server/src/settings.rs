@@ -1,0 +1,76 @@
+//! What can be set about the two ports, with the reason for each default: every limit that a
+//! connection or a request meets is here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tenfold_config::{ByteSize, at_least, between};
+
+tenfold_config::settings! {
+    /// Who gets in over HTTP, and for how long.
+    pub struct ServerSettings in "server" {
+        /// Address and port on which requests come in.
+        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// Certificate chain in PEM; with it and `tls_key` the port speaks TLS.
+        pub tls_certificate: Option<PathBuf> = None,
+        /// Private key of the certificate, in PEM.
+        pub tls_key: Option<PathBuf> = None,
+        /// Connections open at once. The next one is not accepted: it waits in the kernel,
+        /// where it costs nothing.
+        #[check(between(1, 1_000_000))]
+        pub connections_max: usize = 10_000,
+        /// Requests worked on at once, from their head to the last byte of their answer.
+        #[check(at_least(1))]
+        pub requests_in_flight_max: usize = 512,
+        /// Requests that may wait for their turn; the next is refused with 503.
+        pub requests_waiting_max: usize = 512,
+        /// Time a request may take until its answer begins; then it is 504.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub request_timeout: Duration = Duration::from_secs(10),
+        /// Time from a connection's first byte to its first whole request head, TLS included.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub first_request_timeout: Duration = Duration::from_secs(10),
+        /// Time a request's head may take on HTTP/1.1. It is also how long a connection may
+        /// stay open there without a request, because hyper has one timer for both.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub header_timeout: Duration = Duration::from_secs(30),
+        /// Time a connection may stay open without a request, on HTTP/2 too.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub idle_timeout: Duration = Duration::from_secs(75),
+        /// Time a client may take nothing of an answer that is ready for it; then the
+        /// connection is cut, because a reader that has stopped holds a request's place.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub write_stall_timeout: Duration = Duration::from_secs(30),
+        /// Largest body of a request; more is 413.
+        pub body_max: ByteSize = ByteSize::mib(2),
+        /// Largest head of a request.
+        #[check(between(ByteSize::kib(8), ByteSize::mib(1)))]
+        pub header_max: ByteSize = ByteSize::kib(32),
+        /// Requests at once on one HTTP/2 connection.
+        #[check(at_least(1))]
+        pub http2_streams_max: u32 = 100,
+        /// What a client may send ahead on one HTTP/2 request before somebody reads it. Times
+        /// the requests at once it bounds what one connection can occupy.
+        #[check(between(ByteSize::kib(1), ByteSize::mib(1024)))]
+        pub http2_stream_window: ByteSize = ByteSize::kib(64),
+        /// What a client may send ahead on one HTTP/2 connection.
+        #[check(between(ByteSize::kib(64), ByteSize::mib(1024)))]
+        pub http2_connection_window: ByteSize = ByteSize::mib(1),
+        /// How often a silent HTTP/2 connection is asked whether it is still there.
+        #[check(at_least(Duration::from_millis(1)))]
+        pub http2_ping_interval: Duration = Duration::from_secs(20),
+        /// Time between "not ready" and the end of accepting, for load balancers to notice.
+        pub drain_delay: Duration = Duration::ZERO,
+        /// Time that running requests have to finish once no more are accepted.
+        pub drain_timeout: Duration = Duration::from_secs(30),
+    }
+}
+
+tenfold_config::settings! {
+    /// The port of the one who runs the service: health, metrics, settings.
+    pub struct AdminSettings in "admin" {
+        /// Address and port; on loopback because it shows what strangers need not see.
+        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9090)),
+    }
+}
