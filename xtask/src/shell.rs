@@ -106,7 +106,12 @@ pub fn shown(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy())
-        .map(|word| if word.contains([' ', '"', '$']) { format!("'{word}'") } else { word.into() })
+        .map(|word| match word {
+            // A script that is several lines long says what it does by what it writes.
+            word if word.contains('\n') => "…".to_owned(),
+            word if word.contains([' ', '"', '$']) => format!("'{word}'"),
+            word => word.into_owned(),
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -3,11 +3,11 @@
 use std::io::IsTerminal;
 use std::process::Command;
 
-use crate::Outcome;
 use crate::needs;
-use crate::shell::{command, root, watch, which};
+use crate::shell::{command, read, root, watch, which};
 use crate::stopwatch::Stopwatch;
 use crate::summary::Summary;
+use crate::{Error, Outcome};
 
 /// Prints what the tests need, where it was found, and how it would be got.
 ///
@@ -39,7 +39,9 @@ pub fn run(filters: &[String]) -> Outcome {
     needs::get_all()?;
     let mut summary = Summary::default();
     let mut all_well = true;
-    for runner in runners(which("cargo-nextest").is_some(), filters) {
+    let path = path_with_tools()?;
+    for mut runner in runners(which("cargo-nextest").is_some(), filters) {
+        runner.env("PATH", &path).env("TESTKIT_TOOLS", root().join(needs::TOOLS));
         let (status, lines) = watch(runner)?;
         all_well &= status.success();
         for line in &lines {
@@ -79,8 +81,15 @@ fn cargo(arguments: &[&str]) -> Command {
         // Its output goes through a pipe, yet is read on a terminal.
         cargo.env("CARGO_TERM_COLOR", "always");
     }
-    cargo.env("TESTKIT_TOOLS", root().join(needs::TOOLS));
     cargo
+}
+
+/// PATH with our pinned tools in front, for tests that start a program by its name alone.
+fn path_with_tools() -> Result<String, Error> {
+    // The shell is asked, because only `config` reads the environment.
+    let path = read(command("sh", &["-c", "printf %s \"$PATH\""]))?;
+    let tools = root().join(needs::TOOLS).display().to_string();
+    Ok(format!("{tools}/bin:{tools}/node/node_modules/.bin:{path}"))
 }
 
 #[cfg(test)]

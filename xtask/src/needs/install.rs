@@ -13,10 +13,12 @@ use crate::shell::{self, command};
 /// away again.
 const INSTALL: &str = r#"
 set -eu
-folder=/etc/postgresql-common/createcluster.d
-mkdir -p "$folder"
-trap 'rm -f "$folder/tenfold-tests.conf"' EXIT
-echo 'create_main_cluster = false' > "$folder/tenfold-tests.conf"
+case " $* " in *" postgresql "*)
+    folder=/etc/postgresql-common/createcluster.d
+    mkdir -p "$folder"
+    trap 'rm -f "$folder/tenfold-tests.conf"' EXIT
+    echo 'create_main_cluster = false' > "$folder/tenfold-tests.conf"
+esac
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
