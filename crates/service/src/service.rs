@@ -1,0 +1,109 @@
+//! What the author of a service says about it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
+use tenfold_config::Config;
+use tenfold_context::Deadline;
+use tenfold_db::{Database, MigrateError};
+use tenfold_telemetry::metrics::Registry;
+
+use crate::command_line;
+use crate::error::StartError;
+use crate::start::{self, Running};
+
+/// Begins to describe a service of this name, which stands in its log lines, in `/buildinfo`
+/// and in Postgres' list of connections.
+pub fn service(name: &'static str) -> Service {
+    Service {
+        name,
+        version: "",
+        migrations: None,
+        embedded_database: false,
+        routes: Box::new(Router::new),
+    }
+}
+
+/// A service before it runs. Everything has a sound default: a router is enough.
+pub struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) migrations: Option<Arc<dyn Migrations>>,
+    pub(crate) embedded_database: bool,
+    pub(crate) routes: Box<dyn Fn() -> Router + Send>,
+}
+
+impl Service {
+    /// Says the version that `/buildinfo` shows: usually `env!("CARGO_PKG_VERSION")`.
+    #[must_use]
+    pub fn version(mut self, version: &'static str) -> Service {
+        self.version = version;
+        self
+    }
+
+    /// What its database needs; run at every start, before the first request. With it the
+    /// service has a database, and does not start without one.
+    #[must_use]
+    pub fn migrations<S>(mut self, source: S) -> Service
+    where
+        S: MigrationSource<Pg> + Send + Sync + 'static,
+    {
+        self.migrations = Some(Arc::new(source));
+        self
+    }
+
+    /// Lets it start a private Postgres of its own where no address of one is set: for
+    /// development, demonstrations and tests.
+    #[must_use]
+    pub fn embedded_database(mut self) -> Service {
+        self.embedded_database = true;
+        self
+    }
+
+    /// Its routes: any axum router. Called once per shard.
+    #[must_use]
+    pub fn routes(mut self, routes: impl Fn() -> Router + Send + 'static) -> Service {
+        self.routes = Box::new(routes);
+        self
+    }
+
+    /// Runs as a program: reads its command line and settings, serves until SIGTERM or SIGINT,
+    /// and drains. What goes wrong is one sentence on standard error and exit code 1; a wrong
+    /// command line is exit code 2.
+    pub fn run(self) -> ExitCode {
+        command_line::run(self)
+    }
+
+    /// Starts within a process that has other things to do: a test, a demonstration. The
+    /// connections are let in by the current runtime, so it has to go on running.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(self, config: &Config, registry: &Registry) -> Result<Running, StartError> {
+        start::start(self, config, registry).await
+    }
+}
+
+/// A source of migrations whose type does not matter any more. `Database::migrate` is generic
+/// over the source; this keeps that from reaching every line here.
+pub(crate) trait Migrations: Send + Sync {
+    fn run<'a>(
+        self: Arc<Self>,
+        database: &'a Database,
+        deadline: Deadline,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<String>, MigrateError>> + Send + 'a>>;
+}
+
+impl<S: MigrationSource<Pg> + Send + Sync + 'static> Migrations for S {
+    fn run<'a>(
+        self: Arc<Self>,
+        database: &'a Database,
+        deadline: Deadline,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<String>, MigrateError>> + Send + 'a>>
+    {
+        Box::pin(async move { database.migrate(&*self, deadline).await })
+    }
+}

@@ -1,0 +1,248 @@
+//! The order in which the parts of a service start: first what can fail for lack of something
+//! outside, last the door. They stop in reverse.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tenfold_config::{Config, Secret};
+use tenfold_context::Deadline;
+use tenfold_db::{Database, DatabaseSettings, ShardDatabase};
+use tenfold_local::{Postgres, PostgresOptions};
+use tenfold_runtime::{
+    Lifecycle, Offload, RuntimeSettings, ShardDied, ShardHandle, Shards, StopReport,
+};
+use tenfold_server::{
+    Admin, AdminPages, AdminSettings, App, BuildInfo, Readiness, Resources, Server, ServerSettings,
+};
+use tenfold_telemetry::log::LogSettings;
+use tenfold_telemetry::metrics::{Registry, register_process};
+
+use crate::error::StartError;
+use crate::service::Service;
+use crate::settings::EmbeddedSettings;
+
+/// How long a start waits for another replica that is migrating the same database.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Time for stopping a part that has nothing to wait for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A service that runs. Dropping it ends it without a drain; [`Running::stop`] is the orderly
+/// end.
+#[derive(Debug)]
+pub struct Running {
+    lifecycle: Lifecycle,
+    started: Started,
+}
+
+/// What is known of a service once it runs.
+#[derive(Debug)]
+struct Started {
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    database_url: Option<Secret>,
+    database: Option<Database>,
+    shards: Vec<ShardHandle>,
+    first_death: tokio::sync::watch::Receiver<Option<ShardDied>>,
+}
+
+impl Running {
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.started.address
+    }
+
+    /// Where its admin port is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.started.admin_address
+    }
+
+    /// The address of its database, if it has one.
+    pub fn database_url(&self) -> Option<&Secret> {
+        self.started.database_url.as_ref()
+    }
+
+    /// Its database, if it has one: for what a program does beside serving, on a shard of its
+    /// [`shards`](Running::shards).
+    pub fn database(&self) -> Option<&Database> {
+        self.started.database.as_ref()
+    }
+
+    /// Its shards.
+    pub fn shards(&self) -> &[ShardHandle] {
+        &self.started.shards
+    }
+
+    /// Waits until a shard dies, which ends all sense in going on.
+    pub async fn failed(&self) -> ShardDied {
+        let mut first_death = self.started.first_death.clone();
+        match first_death.wait_for(Option::is_some).await.map(|death| death.clone()) {
+            Ok(Some(death)) => death,
+            // It has been stopped, and nobody died.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Drains and stops everything, the door first; how that went, part by part.
+    pub async fn stop(self) -> StopReport {
+        self.lifecycle.stop().await
+    }
+}
+
+pub(crate) async fn start(
+    service: Service,
+    config: &Config,
+    registry: &Registry,
+) -> Result<Running, StartError> {
+    let started = Lifecycle::start(async |lifecycle: &mut Lifecycle| {
+        start_parts(&service, config, registry, lifecycle).await
+    });
+    match started.await {
+        Ok((lifecycle, started)) => Ok(Running { lifecycle, started }),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+async fn start_parts(
+    service: &Service,
+    config: &Config,
+    registry: &Registry,
+    lifecycle: &mut Lifecycle,
+) -> Result<Started, StartError> {
+    register_process(registry);
+
+    // Health can be asked from the beginning, and up to the end.
+    let readiness = Readiness::starting();
+    let pages = AdminPages {
+        registry: registry.clone(),
+        readiness: readiness.clone(),
+        config: config.explain(),
+        build: BuildInfo::new(service.name, service.version),
+    };
+    let admin = Admin::start(&config.get::<AdminSettings>(), pages)?;
+    let admin_address = admin.local_address();
+    lifecycle.started("admin", STOP_TIMEOUT, async move |_| {
+        drop(admin);
+        Ok::<_, std::convert::Infallible>(())
+    });
+
+    // The port is taken or refused now; connections wait in the kernel until the end of this.
+    let server_settings = config.get::<ServerSettings>();
+    let server = Server::bind(&server_settings, &config.get::<LogSettings>(), registry)?;
+    let address = server.local_address();
+
+    let mut database_settings = config.get::<DatabaseSettings>();
+    let has_database = service.migrations.is_some() || database_settings.url.is_some();
+    if has_database && database_settings.url.is_none() {
+        database_settings.url = Some(embedded_database(service, config, lifecycle)?);
+    }
+
+    let runtime_settings = config.get::<RuntimeSettings>();
+    let offload = Offload::start(&runtime_settings, registry)?;
+    let stopping = offload.clone();
+    lifecycle.started("offload", runtime_settings.stop_timeout, async move |deadline| {
+        stopping.stop(deadline).await
+    });
+
+    let shards = Shards::start(&runtime_settings, registry)?;
+    let handles = shards.handles().to_vec();
+    let (first_death_sender, first_death) = tokio::sync::watch::channel(None);
+    let failed = shards.failed();
+    tokio::spawn(async move {
+        let death = failed.await;
+        first_death_sender.send_replace(Some(death));
+    });
+    lifecycle.started("shards", runtime_settings.stop_timeout, async move |deadline| {
+        shards.stop(deadline).await
+    });
+
+    let mut on_shards = Vec::new();
+    let database = if has_database {
+        let database = open_database(service, &database_settings, registry, &handles[0]).await?;
+        for shard in &handles {
+            let database = database.clone();
+            on_shards.push(shard.run(async move { database.on_this_shard() }).await?);
+        }
+        let (closing, lanes) = (database.clone(), on_shards.clone());
+        lifecycle.started("database", STOP_TIMEOUT, async move |_| {
+            closing.close();
+            lanes.iter().for_each(ShardDatabase::close);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        Some(database)
+    } else {
+        None
+    };
+    // Every part has registered what it measures.
+    registry.check()?;
+
+    // Last of all the door opens.
+    let serving = server.serve(&handles, |shard| App {
+        router: (service.routes)(),
+        resources: Resources { database: on_shards.get(shard).cloned(), offload: offload.clone() },
+    });
+    let serving = serving.map_err(|cause| StartError::System { what: "the port", cause })?;
+    let drain = server_settings.drain_delay + server_settings.drain_timeout + STOP_TIMEOUT;
+    let draining = readiness.clone();
+    lifecycle.started("server", drain, async move |_| {
+        let report = serving.drain(&draining).await;
+        match report.cut {
+            0 => Ok(()),
+            cut => Err(format!("{cut} connections had not finished by server.drain_timeout")),
+        }
+    });
+    readiness.set_ready();
+    tracing::info!(%address, admin = %admin_address, shards = handles.len(), "serving");
+    Ok(Started {
+        address,
+        admin_address,
+        database_url: database_settings.url,
+        database,
+        shards: handles,
+        first_death,
+    })
+}
+
+/// Starts a Postgres of the service's own; its address.
+fn embedded_database(
+    service: &Service,
+    config: &Config,
+    lifecycle: &mut Lifecycle,
+) -> Result<Secret, StartError> {
+    if !service.embedded_database {
+        return Err(StartError::NoDatabase);
+    }
+    let options = PostgresOptions {
+        data: config.get::<EmbeddedSettings>().data,
+        database: service.name.to_owned(),
+        ..PostgresOptions::default()
+    };
+    let mut postgres = Postgres::start(&options, &|line| tracing::info!("{line}"))?;
+    let url = Secret::new(postgres.url());
+    tracing::info!(version = %postgres.version(), url = %url, "private postgres started");
+    lifecycle.started("postgres", STOP_TIMEOUT, async move |_| postgres.stop().map(drop));
+    Ok(url)
+}
+
+/// Opens and migrates the database, on a shard, whose event loop then drives its first
+/// connection.
+async fn open_database(
+    service: &Service,
+    settings: &DatabaseSettings,
+    registry: &Registry,
+    shard: &ShardHandle,
+) -> Result<Database, StartError> {
+    let (settings, registry) = (settings.clone(), registry.clone());
+    let (name, migrations) = (service.name, service.migrations.clone());
+    let opened = shard.run(async move {
+        let database = Database::open(&settings, name, &registry).await?;
+        if let Some(migrations) = migrations {
+            let ran = migrations.run(&database, Deadline::after(MIGRATE_TIMEOUT)).await?;
+            for migration in ran {
+                tracing::info!(migration, "migrated");
+            }
+        }
+        Ok(database)
+    });
+    opened.await?
+}
