@@ -77,7 +77,9 @@ impl Lifecycle {
             let name = part.name;
             let outcome = part.stop().await;
             let took = Moment::now().since(begun);
-            report.parts.push(StoppedPart { name, took, outcome });
+            let part = StoppedPart { name, took, outcome };
+            part.log();
+            report.parts.push(part);
         }
         report
     }
@@ -121,6 +123,22 @@ pub struct StoppedPart {
     pub took: Duration,
     /// How it ended.
     pub outcome: StopOutcome,
+}
+
+impl StoppedPart {
+    /// At once and not at the end of all stops, so that the log shows where one hangs.
+    fn log(&self) {
+        let took_ms = self.took.as_millis();
+        match &self.outcome {
+            StopOutcome::Stopped => tracing::info!(part = self.name, took_ms, "part stopped"),
+            StopOutcome::Failed(error) => {
+                tracing::error!(part = self.name, took_ms, error, "part could not be stopped");
+            }
+            StopOutcome::TookTooLong { .. } => {
+                tracing::error!(part = self.name, took_ms, "part did not stop in time");
+            }
+        }
+    }
 }
 
 /// How a stop ended.

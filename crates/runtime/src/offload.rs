@@ -15,7 +15,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_context::{Context, Moment};
+use tenfold_context::{Context, Deadline, Moment};
 use tenfold_overload::{Entrance, Limits, Occupancy, Refusal};
 use tenfold_telemetry::metrics::Registry;
 
@@ -86,16 +86,14 @@ impl Offload {
     /// Turns everybody away who has not begun, and waits until the work that has begun is done.
     ///
     /// # Errors
-    /// When some of it was not done after `timeout`. Its threads are left behind.
-    pub async fn stop(&self, timeout: Duration) -> Result<(), StopOffloadError> {
+    /// When some of it was not done by the deadline. Its threads are left behind.
+    pub async fn stop(&self, deadline: Deadline) -> Result<(), StopOffloadError> {
         self.0.entrance.close();
         self.0.workers.stop();
         let ended = self.0.workers.ended();
-        match tokio::time::timeout(timeout, ended).await {
+        match tokio::time::timeout_at(deadline.instant(), ended).await {
             Ok(()) => Ok(()),
-            Err(_elapsed) => {
-                Err(StopOffloadError { running: self.0.entrance.occupancy().inside, timeout })
-            }
+            Err(_elapsed) => Err(StopOffloadError { running: self.occupancy().inside }),
         }
     }
 
@@ -185,10 +183,8 @@ pub struct StartOffloadError {
 
 /// Work was not done when it should have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{running} pieces of CPU work did not end within {timeout:?}")]
+#[error("{running} pieces of CPU work did not end in time")]
 pub struct StopOffloadError {
     /// How many.
     pub running: usize,
-    /// The time they had.
-    pub timeout: Duration,
 }

@@ -13,7 +13,6 @@ mod tests;
 pub use handle::{Connected, ShardGone, ShardHandle};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use tenfold_context::Deadline;
 use tenfold_telemetry::metrics::Registry;
@@ -88,10 +87,9 @@ impl Shards {
     /// next `await`: whoever wants them to finish waits for them before.
     ///
     /// # Errors
-    /// Names the shards whose threads had not ended after `timeout`, because a task on them
+    /// Names the shards whose threads had not ended by the deadline, because a task on them
     /// blocks. They are left behind.
-    pub async fn stop(self, timeout: Duration) -> Result<(), StopShardsError> {
-        let deadline = Deadline::after(timeout);
+    pub async fn stop(self, deadline: Deadline) -> Result<(), StopShardsError> {
         let (stops, ends): (Vec<_>, Vec<_>) =
             self.threads.into_iter().map(|thread| (thread.stop, thread.ended)).unzip();
         drop(stops);
@@ -101,7 +99,7 @@ impl Shards {
                 stuck.push(shard);
             }
         }
-        if stuck.is_empty() { Ok(()) } else { Err(StopShardsError { shards: stuck, timeout }) }
+        if stuck.is_empty() { Ok(()) } else { Err(StopShardsError { shards: stuck }) }
     }
 
     fn start_one(&mut self, shard: usize, registry: &Registry) -> std::io::Result<()> {
@@ -169,10 +167,8 @@ pub struct ShardDied {
 
 /// Some shards did not end when they should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("did not end within {timeout:?}, because a task blocks them: shards {shards:?}")]
+#[error("a task blocks these shards, so that they did not end in time: {shards:?}")]
 pub struct StopShardsError {
     /// Their numbers.
     pub shards: Vec<usize>,
-    /// The time they had.
-    pub timeout: Duration,
 }

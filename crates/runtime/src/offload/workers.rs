@@ -13,7 +13,7 @@ use super::job::Job;
 #[derive(Debug)]
 pub(super) struct Workers {
     queue: Arc<Queue>,
-    alive: watch::Receiver<usize>,
+    pub(super) alive: watch::Receiver<usize>,
 }
 
 #[derive(Debug)]

@@ -96,8 +96,10 @@ impl ShardHandle {
     /// which is overdue now. One that is well has under 2 ms, because tokio's timers have a
     /// resolution of 1 ms; one that is blocked has as much as it has been blocked for.
     pub fn lag(&self) -> Duration {
+        // Who sees the next heartbeat's time sees the last one's lateness too, so a shard that
+        // has just come free never looks as if it had not been blocked.
+        let due = Moment::from_nanos(self.0.beat_due.load(Ordering::Acquire));
         let last = Duration::from_nanos(self.0.beat_late.load(Ordering::Relaxed));
-        let due = Moment::from_nanos(self.0.beat_due.load(Ordering::Relaxed));
         last.max(Moment::now().since(due))
     }
 
@@ -105,7 +107,7 @@ impl ShardHandle {
     pub(super) fn beat(&self, late: Duration, next_due: Moment) {
         let late = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
         self.0.beat_late.store(late, Ordering::Relaxed);
-        self.0.beat_due.store(next_due.as_nanos(), Ordering::Relaxed);
+        self.0.beat_due.store(next_due.as_nanos(), Ordering::Release);
     }
 
     fn start<T: Send + 'static>(

@@ -22,12 +22,12 @@ pub(super) fn lag(shard: usize, registry: &Registry) -> Histogram {
 
 /// Beats for as long as the shard lives.
 pub(super) async fn beat(shard: ShardHandle, lag: Histogram) {
+    let mut late = Duration::ZERO;
     loop {
         let due = Moment::now() + INTERVAL;
+        shard.beat(late, due);
         tokio::time::sleep_until(due.instant()).await;
-        let now = Moment::now();
-        let late = now.since(due);
+        late = Moment::now().since(due);
         lag.record(late);
-        shard.beat(late, now + INTERVAL);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal::SIGINT, Signal::SIGTERM, kill};
 use nix::unistd::Pid;
@@ -30,7 +31,9 @@ fn the_first_signal_is_named_and_the_process_may_end_as_it_likes() {
 fn the_second_signal_ends_a_process_that_blocks() {
     if is_child() {
         say_first_signal();
-        std::thread::park();
+        loop {
+            std::thread::park();
+        }
     }
     for (first, second, name, code) in
         [(SIGINT, SIGTERM, "SIGINT", 143), (SIGTERM, SIGINT, "SIGTERM", 130)]
@@ -50,6 +53,11 @@ fn is_child() -> bool {
 
 /// The child's part: waits for the first signal without a runtime that could hear the second.
 fn say_first_signal() {
+    std::thread::spawn(|| {
+        // A guard: a child that hears nothing must not hang the test.
+        std::thread::sleep(Duration::from_secs(60));
+        std::process::exit(99);
+    });
     let signals = Signals::listen().unwrap();
     println!("\nlistening");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
