@@ -14,12 +14,13 @@ impl Summary {
     /// Adds what a line of a test runner reports; any other line adds nothing.
     pub(crate) fn add_line(&mut self, line: &str) {
         let line = without_colour(line);
-        let line = line.trim();
         // cargo-nextest: `Summary [   1.259s] 31 tests run: 30 passed (1 slow), 1 failed, 0 skipped`
-        if line.starts_with("Summary [") {
+        if line.trim_start().starts_with("Summary [") {
             if let Some((_, counts)) = line.split_once(" run: ") {
                 self.add_counts(counts.split(", "));
             }
+        // At the start of a line only: cargo-nextest shows, indented, what a failed test's own
+        // libtest said.
         // libtest: `test result: ok. 31 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; …`
         } else if let Some((_, counts)) =
             line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
@@ -104,6 +105,17 @@ mod tests {
         check(
             &["Summary [   0.148s] 7/31 tests run: 6 passed, 1 timed out, 0 skipped"],
             "     Summary [   1.500s] 7 tests run: 6 passed, 1 failed, 0 skipped",
+        );
+    }
+
+    #[test]
+    fn a_failure_that_is_shown_again_counts_once() {
+        check(
+            &[
+                "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 51 filtered out",
+                "     Summary [   0.1s] 2 tests run: 1 passed, 1 failed, 0 skipped",
+            ],
+            "     Summary [   1.500s] 2 tests run: 1 passed, 1 failed, 0 skipped",
         );
     }
 
