@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use nix::unistd::Pid;
 
+use crate::folder::is_alive;
+
 /// All living descendants of `root`, parents before children; not `root` itself.
 pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
@@ -21,6 +23,14 @@ pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
             None => return found.into_iter().map(Pid::from_raw).collect(),
         }
         next += 1;
+    }
+}
+
+/// Whether the process still runs: one that has ended and that nobody has waited for does not.
+pub(crate) fn is_running(process: Pid) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| !rest.starts_with(" Z")),
+        Err(_) => cfg!(not(target_os = "linux")) && is_alive(process),
     }
 }
 

@@ -17,24 +17,31 @@
 //!   a small shell beside it does, so there a kill of both leaves the server behind;
 //! - leaves nothing: folders of a process that was killed are removed at the next start.
 
+mod options;
+mod postgres;
+// What stands between the wish and the answer, in order.
 mod account;
+mod address;
+mod choose;
 mod cluster;
+mod find;
+mod launch;
+mod machine;
+mod wheel;
+mod wire;
+// What any other server needs as well.
 mod error;
 mod family;
-mod find;
 mod folder;
 mod last_words;
-mod machine;
-mod postgres;
 mod process;
 mod tied;
 mod watch;
-mod wheel;
-mod wire;
 
 pub use error::StartError;
 pub use find::Version;
 pub use machine::Machine;
-pub use postgres::{Postgres, PostgresOptions};
+pub use options::PostgresOptions;
+pub use postgres::Postgres;
 pub use process::Stopped;
 pub use wheel::FetchError;

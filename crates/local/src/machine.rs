@@ -1,11 +1,11 @@
 //! What of this machine is used: where programs are looked for, and where things are kept.
 //! Plain data, so that a test can describe a machine that has nothing.
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use nix::unistd::Uid;
+use nix::unistd::{AccessFlags, Uid, access};
 use tenfold_config::environment;
 
 use crate::account::Account;
@@ -77,7 +77,7 @@ fn postgres_folders() -> Vec<PathBuf> {
 /// from what is measured, and makes fsync look free.
 fn temporary() -> PathBuf {
     let on_disk = Path::new("/var/tmp");
-    let writable = nix::unistd::access(on_disk, nix::unistd::AccessFlags::W_OK).is_ok();
+    let writable = access(on_disk, AccessFlags::W_OK).is_ok();
     if writable { on_disk.to_owned() } else { std::env::temp_dir() }
 }
 
@@ -103,9 +103,15 @@ fn cache(temporary: &Path) -> PathBuf {
         .unwrap_or(last_resort)
 }
 
+/// Whether the folder can be made, or is there and ours; nothing is made before it is needed.
 fn usable(folder: &Path) -> bool {
-    make_trusted(folder).is_ok()
-        && Account::unprivileged().is_none_or(|account| account.obstacle(folder).is_none())
+    let there = folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder);
+    let can_be_had = if there == folder {
+        make_trusted(folder).is_ok()
+    } else {
+        access(there, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    };
+    can_be_had && Account::unprivileged().is_none_or(|account| account.obstacle(folder).is_none())
 }
 
 /// Makes the folder if it is not there, and makes sure that nobody else can write to it: what
@@ -113,10 +119,15 @@ fn usable(folder: &Path) -> bool {
 pub(crate) fn make_trusted(folder: &Path) -> io::Result<()> {
     // Root runs what is there as another user, who must be able to read it.
     let mode = if Uid::effective().is_root() { 0o755 } else { 0o700 };
+    let is_new = !folder.exists();
     fs::DirBuilder::new().recursive(true).mode(mode).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     let is_ours = found.uid() == Uid::effective().as_raw() && found.mode() & 0o022 == 0;
     if found.is_dir() && is_ours {
+        if is_new {
+            // The umask may have taken away what that user needs.
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+        }
         return Ok(());
     }
     Err(io::Error::other("this folder is not ours alone, so that what is in it cannot be trusted"))

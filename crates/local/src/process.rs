@@ -12,13 +12,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tenfold_context::Moment;
 
-use crate::family::descendants;
+use crate::family::{descendants, is_running};
 use crate::last_words::LastWords;
 use crate::tied::{tie, watch};
 use crate::watch::Watch;
 
 /// How often something that gives no notice is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
+
+/// A killed process is gone as soon as the kernel gets to it.
+const GONE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How a server came to its end when it was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,11 +155,16 @@ impl Process {
         }
         let family = self.freeze()?;
         self.paused = None;
-        for process in family {
-            send(process, Signal::SIGKILL)?;
+        for process in &family {
+            send(*process, Signal::SIGKILL)?;
         }
         self.child.kill()?;
         self.child.wait()?;
+        // The kernel takes a moment for each; a new server would find them still at the data.
+        let until = Moment::now() + GONE_TIME_MAX;
+        while family.iter().any(|process| is_running(*process)) && Moment::now() < until {
+            sleep(POLL);
+        }
         Ok(())
     }
 
