@@ -1,0 +1,7 @@
+//! The store as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    store::service().run()
+}
