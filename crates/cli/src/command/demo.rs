@@ -75,12 +75,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         for part in report.unclean() {
             eprintln!("warning: {part}");
         }
-        Ok(match shown? {
-            Shown::Round(round) if round.is_good() => ExitCode::SUCCESS,
-            Shown::Round(_) => ExitCode::FAILURE,
-            Shown::Interrupted if !arguments.once => ExitCode::SUCCESS,
-            Shown::Interrupted => ExitCode::FAILURE,
-        })
+        let good = match shown? {
+            Shown::Round(round) => round.is_good(),
+            // Who asked for one round has not had it.
+            Shown::Interrupted => !arguments.once,
+        };
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
@@ -152,7 +152,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
