@@ -1,3 +1,5 @@
+//! What the gate decides, case by case and at random.
+
 use proptest::prelude::*;
 
 use super::*;
