@@ -35,14 +35,51 @@ pub(crate) struct Patience {
     pub(crate) stall: Duration,
 }
 
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It serves requests.
+    Serving,
+    /// The drain has begun; a first request that is on its way may still come.
+    LastRequest {
+        /// For so long.
+        until: Moment,
+    },
+    /// It was asked to end after what is in flight: `connection: close`, or GOAWAY.
+    Ending {
+        /// When it was asked.
+        since: Moment,
+    },
+}
+
+/// A client that connected just before the drain has this long to say what it wants: to end the
+/// connection in its face would lose a request that is on its way.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How often a connection in the drain is looked at for its first request.
+const LAST_REQUEST_LOOK: Duration = Duration::from_millis(20);
+
+/// Time that a connection without requests has to end by itself once it was asked to.
+const RETIREMENT: Duration = Duration::from_secs(5);
+
+impl Stage {
+    /// The stage when the drain begins.
+    pub(crate) fn drain(self, now: Moment) -> Stage {
+        match self {
+            Stage::Serving => Stage::LastRequest { until: now + LAST_REQUEST },
+            later => later,
+        }
+    }
+}
+
 /// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Leave it alone, and look again at that moment.
     Keep(Moment),
-    /// Ask it to end in an orderly way: it has nothing to lose.
-    Retire,
-    /// End it.
+    /// Ask it to end after what is in flight.
+    End,
+    /// End it now.
     Cut(Cut),
 }
 
@@ -82,20 +119,31 @@ impl Activity {
     }
 
     /// Whether any request has come yet.
-    pub(crate) fn has_begun(&self) -> bool {
+    fn has_begun(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
-    pub(crate) fn verdict(&self, now: Moment, patience: Patience) -> Verdict {
+    pub(crate) fn verdict(&self, now: Moment, stage: Stage, patience: Patience) -> Verdict {
         let last = Moment::from_nanos(self.last.load(Ordering::Relaxed));
         let keep_until = |until: Moment, otherwise| {
             if now < until { Verdict::Keep(until) } else { otherwise }
         };
+        if let Stage::LastRequest { until } = stage {
+            let still_comes = !self.has_begun() && now < until;
+            return if still_comes { Verdict::Keep(now + LAST_REQUEST_LOOK) } else { Verdict::End };
+        }
         if !self.has_begun() {
             return keep_until(self.opened + patience.first_request, Verdict::Cut(Cut::Silent));
         }
         if self.in_flight.load(Ordering::Relaxed) == 0 {
-            return keep_until(last + patience.idle, Verdict::Retire);
+            return match stage {
+                Stage::Ending { since } => {
+                    keep_until(since.max(last) + RETIREMENT, Verdict::Cut(Cut::Idle))
+                }
+                Stage::Serving | Stage::LastRequest { .. } => {
+                    keep_until(last + patience.idle, Verdict::End)
+                }
+            };
         }
         if self.working.load(Ordering::Relaxed) == 0 {
             return keep_until(last + patience.stall, Verdict::Cut(Cut::Stalled));
@@ -123,8 +171,8 @@ mod tests {
     #[test]
     fn one_that_asks_nothing_is_cut() {
         let activity = Activity::opened(at(0));
-        assert_eq!(activity.verdict(at(0), PATIENCE), Verdict::Keep(at(1)));
-        assert_eq!(activity.verdict(at(1), PATIENCE), Verdict::Cut(Cut::Silent));
+        assert_eq!(activity.verdict(at(0), Stage::Serving, PATIENCE), Verdict::Keep(at(1)));
+        assert_eq!(activity.verdict(at(1), Stage::Serving, PATIENCE), Verdict::Cut(Cut::Silent));
     }
 
     #[test]
@@ -133,20 +181,20 @@ mod tests {
         activity.request_begins();
         activity.reader_turn(at(2));
         activity.request_ends(at(3));
-        assert_eq!(activity.verdict(at(4), PATIENCE), Verdict::Keep(at(13)));
-        assert_eq!(activity.verdict(at(13), PATIENCE), Verdict::Retire);
+        assert_eq!(activity.verdict(at(4), Stage::Serving, PATIENCE), Verdict::Keep(at(13)));
+        assert_eq!(activity.verdict(at(13), Stage::Serving, PATIENCE), Verdict::End);
     }
 
     #[test]
     fn one_that_takes_nothing_is_cut_and_one_that_waits_for_us_is_not() {
         let activity = Activity::opened(at(0));
         activity.request_begins();
-        assert_eq!(activity.verdict(at(100), PATIENCE), Verdict::Keep(at(105)));
+        assert_eq!(activity.verdict(at(100), Stage::Serving, PATIENCE), Verdict::Keep(at(105)));
         activity.reader_turn(at(101));
-        assert_eq!(activity.verdict(at(105), PATIENCE), Verdict::Keep(at(106)));
-        assert_eq!(activity.verdict(at(106), PATIENCE), Verdict::Cut(Cut::Stalled));
+        assert_eq!(activity.verdict(at(105), Stage::Serving, PATIENCE), Verdict::Keep(at(106)));
+        assert_eq!(activity.verdict(at(106), Stage::Serving, PATIENCE), Verdict::Cut(Cut::Stalled));
         activity.our_turn();
-        assert_eq!(activity.verdict(at(200), PATIENCE), Verdict::Keep(at(205)));
+        assert_eq!(activity.verdict(at(200), Stage::Serving, PATIENCE), Verdict::Keep(at(205)));
     }
 
     #[test]
@@ -155,6 +203,32 @@ mod tests {
         activity.request_begins();
         activity.reader_turn(at(0));
         activity.request_begins();
-        assert_eq!(activity.verdict(at(50), PATIENCE), Verdict::Keep(at(55)));
+        assert_eq!(activity.verdict(at(50), Stage::Serving, PATIENCE), Verdict::Keep(at(55)));
+    }
+
+    #[test]
+    fn one_that_was_asked_to_end_has_a_while_to_do_so() {
+        let activity = Activity::opened(at(0));
+        let ending = Stage::Ending { since: at(20) };
+        activity.request_begins();
+        assert_eq!(activity.verdict(at(20), ending, PATIENCE), Verdict::Keep(at(25)));
+        activity.reader_turn(at(21));
+        activity.request_ends(at(22));
+        assert_eq!(activity.verdict(at(23), ending, PATIENCE), Verdict::Keep(at(27)));
+        assert_eq!(activity.verdict(at(27), ending, PATIENCE), Verdict::Cut(Cut::Idle));
+    }
+
+    #[test]
+    fn a_drain_waits_a_moment_for_a_first_request() {
+        let activity = Activity::opened(at(0));
+        let drained = Stage::Serving.drain(at(0));
+        let look = Moment::ZERO + LAST_REQUEST_LOOK;
+        assert_eq!(activity.verdict(at(0), drained, PATIENCE), Verdict::Keep(look));
+        let over = Moment::ZERO + LAST_REQUEST;
+        assert_eq!(activity.verdict(over, drained, PATIENCE), Verdict::End);
+        activity.request_begins();
+        assert_eq!(activity.verdict(at(0), drained, PATIENCE), Verdict::End);
+        let ending = Stage::Ending { since: at(0) };
+        assert_eq!(ending.drain(at(9)), ending);
     }
 }

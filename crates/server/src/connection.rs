@@ -20,22 +20,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::activity::{Activity, Patience, Verdict};
+use crate::activity::{Activity, Patience, Stage, Verdict};
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
 use crate::pipeline::Pipeline;
 use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
-
-/// Time that a connection has to end by itself once it was asked to.
-const RETIREMENT: Duration = Duration::from_secs(5);
-
-/// A client that connected just before the drain has this long to say what it wants: to end the
-/// connection in its face would lose a request that is on its way.
-const LAST_REQUEST: Duration = Duration::from_millis(500);
-
-/// How often a connection in the drain is looked at for its first request.
-const LAST_REQUEST_LOOK: Duration = Duration::from_millis(20);
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -110,49 +100,28 @@ impl Connections {
         let mut connection = pin!(self.http.serve_connection_with_upgrades(io, service));
         let mut phase = self.phase.clone();
         let mut stage = Stage::Serving;
-        let mut look = pin!(tokio::time::sleep(self.patience.first_request));
+        let mut look = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
+            let now = Moment::now();
+            match activity.verdict(now, stage, self.patience) {
+                Verdict::Keep(until) => look.as_mut().reset(until.instant()),
+                Verdict::Cut(cut) => return Err(cut),
+                Verdict::End => {
+                    stage = Stage::Ending { since: now };
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
+            }
             tokio::select! {
                 result = connection.as_mut() => return judge(result),
+                () = look.as_mut() => {}
                 next = drain::next(&mut phase) => match next {
                     Phase::Ended => return Err(Cut::Drain),
-                    Phase::Serving | Phase::Draining => {
-                        let now = Moment::now();
-                        stage = Stage::LastRequest { until: now + LAST_REQUEST };
-                        look.as_mut().reset(now.instant());
-                    }
+                    Phase::Serving | Phase::Draining => stage = stage.drain(Moment::now()),
                 },
-                () = look.as_mut() => {
-                    let now = Moment::now();
-                    let look_again = match (stage, activity.verdict(now, self.patience)) {
-                        (Stage::LastRequest { until }, _) if now < until && !activity.has_begun() => {
-                            now + LAST_REQUEST_LOOK
-                        }
-                        (Stage::LastRequest { .. }, _) | (Stage::Serving, Verdict::Retire) => {
-                            stage = Stage::Ending;
-                            connection.as_mut().graceful_shutdown();
-                            now + RETIREMENT
-                        }
-                        (Stage::Ending, Verdict::Retire) => return Err(Cut::Idle),
-                        (_, Verdict::Cut(cut)) => return Err(cut),
-                        (_, Verdict::Keep(until)) => until,
-                    };
-                    look.as_mut().reset(look_again.instant());
-                }
             }
         }
     }
-}
-
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// It serves requests.
-    Serving,
-    /// The drain has begun; it may still bring the first request that is on its way.
-    LastRequest { until: Moment },
-    /// It was asked to end after what is in flight: `connection: close`, or GOAWAY.
-    Ending,
 }
 
 /// Everything that hyper can limit. A limit that is not set here is hyper's default on purpose:

@@ -1,6 +1,7 @@
 //! One request from its head to the last byte of its answer: holds what it occupies, and says
 //! at its end, whichever end that is, what became of it.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
@@ -88,7 +89,7 @@ impl Exchange {
             self.ending = Ending::Complete;
         }
         self.reader_turn();
-        response.map(|body| AnswerBody { body, exchange: self })
+        response.map(|body| AnswerBody { body, rest: Bytes::new(), exchange: self })
     }
 
     fn reader_turn(&mut self) {
@@ -126,7 +127,38 @@ impl Drop for Exchange {
 /// The body of an answer, and the exchange that lives as long as it does.
 pub(crate) struct AnswerBody {
     body: Body,
+    /// What is left of a frame that is given out in pieces.
+    rest: Bytes,
     exchange: Exchange,
+}
+
+/// hyper takes a frame whole, however large, and lets go of the body after the last one. A large
+/// answer in one frame is therefore given out in pieces: so its exchange lives until its reader
+/// has all but the last piece, and a reader that stops is noticed.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+impl AnswerBody {
+    fn poll_whole_frame(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let AnswerBody { body, exchange, .. } = self;
+        // What a body does, such as reading rows, belongs to the request as much as what its
+        // handler did.
+        within(&exchange.context, || match ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                exchange.ending = Ending::Failed;
+                tracing::error!(error = &error as &dyn Error, "answer broke off");
+                Poll::Ready(Some(Err(error)))
+            }
+            frame => Poll::Ready(frame),
+        })
+    }
+
+    fn piece(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len().min(PIECE_BYTES_MAX);
+        Frame::data(self.rest.split_to(length))
+    }
 }
 
 impl http_body::Body for AnswerBody {
@@ -137,33 +169,41 @@ impl http_body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let AnswerBody { body, exchange } = &mut *self;
-        exchange.our_turn();
-        // What a body does, such as reading rows, belongs to the request as much as what its
-        // handler did.
-        let poll = within(&exchange.context, || Pin::new(&mut *body).poll_frame(cx));
-        let frame = ready!(poll);
-        match &frame {
-            // hyper does not ask again when it knows that the body is at its end.
-            Some(Ok(_)) if body.is_end_stream() => exchange.ending = Ending::Complete,
-            Some(Ok(_)) => {}
-            None => exchange.ending = Ending::Complete,
-            Some(Err(error)) => {
-                exchange.ending = Ending::Failed;
-                let error = error as &(dyn std::error::Error + 'static);
-                within(&exchange.context, || tracing::error!(error, "answer broke off"));
+        self.exchange.our_turn();
+        let frame = if self.rest.is_empty() {
+            match ready!(self.poll_whole_frame(cx)) {
+                Some(Ok(frame)) => Some(Ok(match frame.into_data() {
+                    Ok(data) => {
+                        self.rest = data;
+                        self.piece()
+                    }
+                    Err(trailers) => trailers,
+                })),
+                other => other,
             }
+        } else {
+            Some(Ok(self.piece()))
+        };
+        // hyper does not ask again when it knows that the body is at its end.
+        if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.is_end_stream()) {
+            self.exchange.ending = Ending::Complete;
         }
-        exchange.reader_turn();
+        self.exchange.reader_turn();
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, hint) = (self.rest.len() as u64, self.body.size_hint());
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
     }
 }
 

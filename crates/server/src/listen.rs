@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tenfold_context::{Deadline, Moment};
 use tenfold_overload::{Entrance, Limits};
 use tenfold_runtime::ShardHandle;
 use tenfold_telemetry::log::LogSettings;
@@ -36,8 +37,10 @@ const BACKLOG: i32 = 4096;
 /// A shard whose event loop is this late gets no new connection while another one is well.
 const LAG_MAX: Duration = Duration::from_millis(100);
 
-/// How long the end of accepting looks for somebody in the kernel's queue.
+/// How long the end of accepting looks for the next one in the kernel's queue, and in all: under
+/// a stream of new connections the queue is never empty.
 const QUEUE_LOOK: Duration = Duration::from_millis(10);
+const QUEUE_LOOKS_MAX: Duration = Duration::from_millis(100);
 
 /// After a failure to accept: long enough not to spin, short enough not to be felt.
 const BACKOFF_FIRST: Duration = Duration::from_millis(5);
@@ -176,26 +179,30 @@ impl Server {
             places: settings.requests_in_flight_max,
             waiting_max: settings.requests_waiting_max,
         });
-        let shards = shards.iter().map(|shard| {
-            let metrics = Arc::new(ShardMetrics::new(&self.registry));
-            let open = metrics.connections.clone();
-            let pipeline = Pipeline::new(
-                app(shard.index()),
-                settings.body_max.as_usize(),
-                settings.request_timeout,
-                door.clone(),
-                metrics,
-                self.access_log,
-            );
-            let (tls, phases) = (self.tls.clone(), phases.clone());
-            let connections = Arc::new(Connections::new(settings, tls, pipeline, phases));
-            Shard { handle: shard.clone(), connections, open }
-        });
+        let shards: Vec<_> = shards
+            .iter()
+            .map(|shard| {
+                let metrics = Arc::new(ShardMetrics::new(&self.registry));
+                let open = metrics.connections.clone();
+                let pipeline = Pipeline::new(
+                    app(shard.index()),
+                    settings.body_max.as_usize(),
+                    settings.request_timeout,
+                    door.clone(),
+                    metrics,
+                    self.access_log,
+                );
+                let (tls, phases) = (self.tls.clone(), phases.clone());
+                let connections = Arc::new(Connections::new(settings, tls, pipeline, phases));
+                Shard { handle: shard.clone(), connections, open }
+            })
+            .collect();
+        let open = shards.iter().map(|shard| shard.open.clone()).collect();
         let places = Arc::new(Semaphore::new(settings.connections_max));
         let (stop, stopped) = watch::channel(false);
         let acceptor = Acceptor {
             listener: tokio::net::TcpListener::from_std(self.listener)?,
-            shards: shards.collect(),
+            shards,
             places: places.clone(),
             metrics: AcceptMetrics::new(&self.registry),
             stopped,
@@ -207,6 +214,7 @@ impl Server {
             accepting: tokio::spawn(acceptor.run()),
             places,
             places_max: settings.connections_max,
+            open,
             drain_times: DrainTimes {
                 delay: settings.drain_delay,
                 timeout: settings.drain_timeout,
@@ -225,6 +233,8 @@ pub struct Serving {
     accepting: JoinHandle<()>,
     places: Arc<Semaphore>,
     places_max: usize,
+    /// Each shard's part of the number of open connections.
+    open: Vec<Gauge>,
     drain_times: DrainTimes,
 }
 
@@ -234,9 +244,10 @@ impl Serving {
         self.address
     }
 
-    /// How many connections are open now.
+    /// How many connections are open now, those that have become WebSockets included.
     pub fn connections_open(&self) -> usize {
-        self.places_max - self.places.available_permits()
+        let open: i64 = self.open.iter().map(Gauge::get).sum();
+        usize::try_from(open).unwrap_or(0)
     }
 
     pub(crate) fn drain_times(&self) -> DrainTimes {
@@ -334,7 +345,10 @@ impl Acceptor {
 
     /// Lets in those who wait, as far as there is room, without waiting for more.
     async fn empty_queue(&self) {
-        while let Ok(place) = self.places.clone().try_acquire_owned() {
+        let deadline = Deadline::after(QUEUE_LOOKS_MAX);
+        while let Ok(place) = self.places.clone().try_acquire_owned()
+            && !deadline.is_past(Moment::now())
+        {
             // A timeout, and not a single poll: tokio asks the system only after it was told
             // that somebody waits, which takes a turn of its event loop.
             let accepted = tokio::time::timeout(QUEUE_LOOK, self.listener.accept()).await;

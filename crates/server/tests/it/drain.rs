@@ -1,0 +1,114 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get as on_get;
+use tenfold_server::{DrainReport, Readiness};
+use tenfold_testkit::{Client, get};
+use tokio::sync::Semaphore;
+
+use crate::support::{self, http2, no_permits, start, start_with, waits};
+
+fn routes(permits: &Arc<Semaphore>) -> Router {
+    Router::new().route("/", on_get(|| async { "home" })).route("/wait", waits(permits))
+}
+
+#[tokio::test]
+async fn what_runs_finishes_and_nobody_new_gets_in() {
+    let permits = no_permits();
+    let server = start(routes(&permits));
+    let address = server.address;
+    let mut running = Client::connect(address).await.unwrap();
+    running.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut multiplexed = http2(address).await;
+    let stream = tokio::spawn(multiplexed.send_request(support::get("/wait")));
+    server.until("tenfold_http_in_flight", 2.0).await;
+    let mut idle = Client::connect(address).await.unwrap();
+    idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    idle.read_response().await.unwrap();
+
+    let readiness = Readiness::starting();
+    readiness.set_ready();
+    let ready = readiness.clone();
+    let drain = tokio::spawn(async move {
+        let report = server.serving.drain(&ready).await;
+        (report, server.shards)
+    });
+    // The idle connection is told at once.
+    assert!(idle.read_until_closed().await.unwrap().0.is_empty());
+    assert_eq!(readiness.not_ready_because().as_deref(), Some("the service is draining"));
+    assert!(Client::connect(address).await.is_err());
+    permits.add_permits(2);
+    let answer = running.read_response().await.unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "done".to_owned()));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(stream.await.unwrap().unwrap().status(), 200);
+    let (report, _shards) = drain.await.unwrap();
+    assert_eq!(report.cut, 0);
+    assert!(report.finished >= 2, "{report:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_and_counted() {
+    let server = start_with(routes(&no_permits()), |settings| {
+        settings.drain_timeout = Duration::from_millis(50);
+    });
+    let mut stuck = Client::connect(server.address).await.unwrap();
+    stuck.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    server.until("tenfold_http_in_flight", 1.0).await;
+    let registry = server.registry.clone();
+    assert_eq!(server.drain().await, DrainReport { finished: 0, cut: 1 });
+    assert!(stuck.read_head().await.is_err());
+    drop(registry);
+}
+
+#[tokio::test]
+async fn a_request_that_is_on_its_way_is_served() {
+    let server = start(routes(&no_permits()));
+    let mut client = Client::connect(server.address).await.unwrap();
+    server.until("tenfold_http_connections", 1.0).await;
+    let address = server.address;
+    let drain =
+        tokio::spawn(
+            async move { (server.serving.drain(&Readiness::starting()).await, server.shards) },
+        );
+    while Client::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert_eq!(client.read_response().await.unwrap().text(), "home");
+    assert_eq!(drain.await.unwrap().0.cut, 0);
+}
+
+#[tokio::test]
+async fn those_who_keep_connecting_do_not_hold_up_the_end() {
+    let server = start(routes(&no_permits()));
+    let address = server.address;
+    let crowd = tokio::spawn(async move {
+        while Client::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    let readiness = Readiness::starting();
+    let drain = server.serving.drain(&readiness);
+    assert_eq!(tokio::time::timeout(support::PATIENCE, drain).await.unwrap().cut, 0);
+    crowd.await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_told_before_the_delay_is_over() {
+    let server = start_with(routes(&no_permits()), |settings| {
+        settings.drain_delay = Duration::from_millis(300);
+    });
+    let address = server.address;
+    let readiness = Readiness::starting();
+    readiness.set_ready();
+    let ready = readiness.clone();
+    let drain = tokio::spawn(async move { (server.serving.drain(&ready).await, server.shards) });
+    while readiness.not_ready_because().is_none() {
+        tokio::task::yield_now().await;
+    }
+    // Load balancers still send.
+    assert_eq!(get(address, "/").await.unwrap().status, 200);
+    assert_eq!(drain.await.unwrap().0.cut, 0);
+}

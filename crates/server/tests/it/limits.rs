@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get as on_get;
+use tenfold_testkit::{Client, ReadError, get};
+
+use crate::support::{http2, start_with};
+
+fn routes() -> Router {
+    Router::new()
+        .route("/", on_get(|| async { "home" }))
+        .route("/large", on_get(|| async { Body::from(vec![b'x'; 32 << 20]) }))
+}
+
+fn cut(reason: &str) -> String {
+    format!("tenfold_http_connections_cut_total{{reason=\"{reason}\"}}")
+}
+
+const SHORT: Duration = Duration::from_millis(60);
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_cut() {
+    let server = start_with(routes(), |settings| settings.first_request_timeout = SHORT);
+    let mut silent = Client::connect(server.address).await.unwrap();
+    assert!(silent.read_until_closed().await.unwrap().0.is_empty());
+    server.until(&cut("silent"), 1.0).await;
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_cut() {
+    let server = start_with(routes(), |settings| settings.first_request_timeout = SHORT);
+    let mut slow = Client::connect(server.address).await.unwrap();
+    slow.send("GET / HTTP/1.1\r\nhost: a\r\nx-a: ").await.unwrap();
+    slow.read_until_closed().await.unwrap();
+    server.until(&cut("silent"), 1.0).await;
+}
+
+#[tokio::test]
+async fn a_second_head_that_trickles_is_cut_too() {
+    let server = start_with(routes(), |settings| settings.header_timeout = SHORT);
+    let mut slow = Client::connect(server.address).await.unwrap();
+    slow.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert_eq!(slow.read_response().await.unwrap().status, 200);
+    slow.send("GET / HTTP/1.1\r\nx-a: ").await.unwrap();
+    slow.read_until_closed().await.unwrap();
+    server.until("tenfold_http_connections", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_cut() {
+    let signed = tenfold_testkit::SelfSigned::new().unwrap();
+    let server = start_with(routes(), |settings| {
+        settings.tls_certificate = Some(signed.certificate());
+        settings.tls_key = Some(signed.key());
+        settings.first_request_timeout = SHORT;
+    });
+    let mut silent = Client::connect(server.address).await.unwrap();
+    silent.read_until_closed().await.unwrap();
+    let mut cleartext = Client::connect(server.address).await.unwrap();
+    cleartext.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    cleartext.read_until_closed().await.unwrap();
+    server.until(&cut("handshake"), 2.0).await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start_with(routes(), |settings| {
+        settings.header_max = tenfold_config::ByteSize::kib(8);
+    });
+    let mut client = Client::connect(server.address).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nhost: a\r\nx-a: {}\r\n\r\n", "x".repeat(9000));
+    client.send(head).await.unwrap();
+    assert_eq!(client.read_response().await.unwrap().status, 431);
+    client.read_until_closed().await.unwrap();
+    server.until(&cut("protocol"), 1.0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused() {
+    let server = start_with(routes(), |_| {});
+    let mut client = Client::connect(server.address).await.unwrap();
+    client.send("\u{1}\u{2}\u{3} what?\r\n\r\n").await.unwrap();
+    assert_eq!(client.read_response().await.unwrap().status, 400);
+    server.until(&cut("protocol"), 1.0).await;
+}
+
+#[tokio::test]
+async fn above_the_most_connections_the_next_one_waits_and_is_then_served() {
+    let server = start_with(routes(), |settings| settings.connections_max = 2);
+    let first = Client::connect(server.address).await.unwrap();
+    let _second = Client::connect(server.address).await.unwrap();
+    server.until("tenfold_http_connections", 2.0).await;
+
+    let mut third =
+        Client::connect(server.address).await.unwrap().with_patience(Duration::from_millis(100));
+    third.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let waited = third.read_head().await.unwrap_err();
+    assert!(matches!(waited, ReadError::TimedOut { .. }), "{waited}");
+    server.until("tenfold_http_accept_paused_total{reason=\"connections_max\"}", 1.0).await;
+
+    first.leave();
+    let mut third = third.with_patience(crate::support::PATIENCE);
+    assert_eq!(third.read_response().await.unwrap().text(), "home");
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_is_cut() {
+    let server = start_with(routes(), |settings| settings.write_stall_timeout = SHORT);
+    let mut stalled = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    stalled.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    server.until(&cut("stalled"), 1.0).await;
+    server.until("tenfold_http_in_flight", 0.0).await;
+    assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/large\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_retired() {
+    let server = start_with(routes(), |settings| settings.idle_timeout = SHORT);
+    let mut client = http2(server.address).await;
+    let answer = client.send_request(crate::support::get("/")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    server.until("tenfold_http_connections", 0.0).await;
+    // Another client is served as ever.
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+}

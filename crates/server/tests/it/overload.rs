@@ -1,0 +1,118 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get as on_get;
+use tenfold_server::ServerSettings;
+use tenfold_testkit::{Client, get};
+use tokio::sync::Semaphore;
+
+use crate::support::{Running, no_permits, start_with, waits};
+
+const IN_FLIGHT: &str = "tenfold_http_in_flight";
+
+/// `/wait` answers once for each permit of the semaphore.
+fn routes(permits: &Arc<Semaphore>) -> Router {
+    Router::new()
+        .route("/", on_get(|| async { "home" }))
+        .route("/wait", waits(permits))
+        .route("/large", on_get(|| async { Body::from(vec![b'x'; 32 << 20]) }))
+}
+
+fn one_at_a_time(waiting_max: usize) -> impl FnOnce(&mut ServerSettings) {
+    move |settings| {
+        settings.requests_in_flight_max = 1;
+        settings.requests_waiting_max = waiting_max;
+    }
+}
+
+fn refused(reason: &str) -> String {
+    format!("tenfold_http_refused_total{{reason=\"{reason}\"}}")
+}
+
+async fn ask(server: &Running, path: &str) -> Client {
+    let mut client = Client::connect(server.address).await.unwrap();
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await.unwrap();
+    client
+}
+
+#[tokio::test]
+async fn past_the_line_a_request_is_refused_and_told_when_to_come_back() {
+    let permits = no_permits();
+    let server = start_with(routes(&permits), one_at_a_time(1));
+    let mut inside = ask(&server, "/wait").await;
+    server.until(IN_FLIGHT, 1.0).await;
+    let mut in_line = ask(&server, "/wait").await;
+    server.until(IN_FLIGHT, 2.0).await;
+
+    let turned_away = get(server.address, "/").await.unwrap();
+    assert_eq!(turned_away.status, 503);
+    assert_eq!(turned_away.json()["type"], "/problems/overloaded");
+    let seconds: u64 = turned_away.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3).contains(&seconds), "{seconds}");
+    server.until(&refused("full"), 1.0).await;
+
+    permits.add_permits(2);
+    assert_eq!(inside.read_response().await.unwrap().text(), "done");
+    assert_eq!(in_line.read_response().await.unwrap().text(), "done");
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_gives_its_place_back_inside_and_in_line() {
+    let permits = no_permits();
+    let server = start_with(routes(&permits), one_at_a_time(1));
+    let inside = ask(&server, "/wait").await;
+    server.until(IN_FLIGHT, 1.0).await;
+    let in_line = ask(&server, "/wait").await;
+    server.until(IN_FLIGHT, 2.0).await;
+    in_line.leave();
+    server.until(IN_FLIGHT, 1.0).await;
+    inside.abort();
+    server.until(IN_FLIGHT, 0.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+    // The one in line had reached no route yet.
+    assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/wait\"}"), 1.0);
+    assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"unmatched\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn a_request_holds_its_place_until_the_last_byte_is_read() {
+    let server = start_with(routes(&no_permits()), one_at_a_time(0));
+    let mut reader = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    reader.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let head = reader.read_head().await.unwrap();
+    assert_eq!(get(server.address, "/").await.unwrap().status, 503);
+    let (body, _) = reader.read_body(&head).await.unwrap();
+    assert_eq!(body.len(), 32 << 20);
+    server.until(IN_FLIGHT, 0.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_gives_its_place_back() {
+    let server = start_with(routes(&no_permits()), one_at_a_time(0));
+    let mut reader = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    reader.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    reader.read_head().await.unwrap();
+    assert_eq!(server.metric(IN_FLIGHT), 1.0);
+    reader.abort();
+    server.until(IN_FLIGHT, 0.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_line_that_does_not_move_is_left_at_the_deadline() {
+    let server = start_with(routes(&no_permits()), |settings| {
+        settings.requests_in_flight_max = 1;
+        settings.requests_waiting_max = 1;
+        settings.request_timeout = Duration::from_millis(80);
+        settings.write_stall_timeout = crate::support::PATIENCE;
+    });
+    let mut reader = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    reader.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    reader.read_head().await.unwrap();
+    assert_eq!(get(server.address, "/").await.unwrap().status, 503);
+    server.until(&refused("late"), 1.0).await;
+}

@@ -1,0 +1,55 @@
+use axum::BoxError;
+use axum::Router;
+use axum::routing::get as on_get;
+use futures_util::stream::{self, Stream, StreamExt};
+use http_body_util::BodyExt;
+use tenfold_server::{json_array, ndjson};
+use tenfold_testkit::{End, get};
+
+use crate::support::{self, http2, start};
+
+/// So many rows, and then an error.
+fn failing(rows: u64) -> impl Stream<Item = Result<u64, BoxError>> {
+    stream::iter((0..rows).map(Ok)).chain(stream::iter([Err("the disk is gone".into())]))
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route(
+            "/whole",
+            on_get(|| async { json_array(stream::iter((0..50_000).map(Ok::<u64, BoxError>))) }),
+        )
+        .route("/broken", on_get(|| async { ndjson(failing(50_000)) }))
+}
+
+#[tokio::test]
+async fn a_whole_stream_comes_to_its_end() {
+    let server = start(routes());
+    let answer = get(server.address, "/whole").await.unwrap();
+    assert_eq!((answer.status, answer.end), (200, End::Complete));
+    assert_eq!(answer.json().as_array().unwrap().len(), 50_000);
+    server.until("tenfold_http_in_flight", 0.0).await;
+    assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/whole\"}"), 0.0);
+    assert_eq!(server.metric("tenfold_http_bodies_failed_total{route=\"/whole\"}"), 0.0);
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_is_seen_to_be_incomplete_on_http1() {
+    let server = start(routes());
+    let answer = get(server.address, "/broken").await.unwrap();
+    assert_eq!((answer.status, answer.end), (200, End::Early));
+    assert!(!answer.text().contains("disk"));
+    server.until("tenfold_http_bodies_failed_total{route=\"/broken\"}", 1.0).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_is_reset_on_http2_and_leaves_the_others_alone() {
+    let server = start(routes());
+    let mut client = http2(server.address).await;
+    let broken = client.send_request(support::get("/broken")).await.unwrap();
+    assert_eq!(broken.status(), 200);
+    let whole = client.send_request(support::get("/whole")).await.unwrap();
+    assert!(broken.into_body().collect().await.is_err());
+    let whole = whole.into_body().collect().await.unwrap().to_bytes();
+    assert!(whole.ends_with(b"49999]"));
+}
