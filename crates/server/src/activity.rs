@@ -132,8 +132,15 @@ impl Activity {
             let still_comes = !self.has_begun() && now < until;
             return if still_comes { Verdict::Keep(now + LAST_REQUEST_LOOK) } else { Verdict::End };
         }
+        // Whatever the client does next, it does after now, so none of its times is over before.
+        let soon = now + patience.stall.min(patience.idle);
         if !self.has_begun() {
-            return keep_until(self.opened + patience.first_request, Verdict::Cut(Cut::Silent));
+            let until = self.opened + patience.first_request;
+            return if now < until {
+                Verdict::Keep(until.min(soon))
+            } else {
+                Verdict::Cut(Cut::Silent)
+            };
         }
         if self.in_flight.load(Ordering::Relaxed) == 0 {
             return match stage {
@@ -148,9 +155,8 @@ impl Activity {
         if self.working.load(Ordering::Relaxed) == 0 {
             return keep_until(last + patience.stall, Verdict::Cut(Cut::Stalled));
         }
-        // The deadline of the request bounds our own work. Whatever the reader does next, it
-        // does after now, so its time is not over before this.
-        Verdict::Keep(now + patience.stall.min(patience.idle))
+        // The deadline of the request bounds our own work.
+        Verdict::Keep(soon)
     }
 }
 

@@ -48,6 +48,7 @@ impl Connections {
         settings: &ServerSettings,
         tls: Option<Arc<rustls::ServerConfig>>,
         pipeline: Pipeline,
+        metrics: Arc<ShardMetrics>,
         phase: watch::Receiver<Phase>,
     ) -> Connections {
         Connections {
@@ -58,8 +59,8 @@ impl Connections {
                 idle: settings.idle_timeout,
                 stall: settings.write_stall_timeout,
             },
-            metrics: pipeline.metrics.clone(),
             pipeline: Arc::new(pipeline),
+            metrics,
             phase,
         }
     }

@@ -179,24 +179,16 @@ impl Server {
             places: settings.requests_in_flight_max,
             waiting_max: settings.requests_waiting_max,
         });
-        let shards: Vec<_> = shards
-            .iter()
-            .map(|shard| {
-                let metrics = Arc::new(ShardMetrics::new(&self.registry));
-                let open = metrics.connections.clone();
-                let pipeline = Pipeline::new(
-                    app(shard.index()),
-                    settings.body_max.as_usize(),
-                    settings.request_timeout,
-                    door.clone(),
-                    metrics,
-                    self.access_log,
-                );
-                let (tls, phases) = (self.tls.clone(), phases.clone());
-                let connections = Arc::new(Connections::new(settings, tls, pipeline, phases));
-                Shard { handle: shard.clone(), connections, open }
-            })
-            .collect();
+        let shard = |handle: &ShardHandle| {
+            let metrics = Arc::new(ShardMetrics::new(&self.registry));
+            let (app, door) = (app(handle.index()), door.clone());
+            let pipeline = Pipeline::new(app, settings, door, metrics.clone(), self.access_log);
+            let (tls, phases) = (self.tls.clone(), phases.clone());
+            let connections = Connections::new(settings, tls, pipeline, metrics.clone(), phases);
+            let open = metrics.connections.clone();
+            Shard { handle: handle.clone(), connections: Arc::new(connections), open }
+        };
+        let shards: Vec<_> = shards.iter().map(shard).collect();
         let open = shards.iter().map(|shard| shard.open.clone()).collect();
         let places = Arc::new(Semaphore::new(settings.connections_max));
         let (stop, stopped) = watch::channel(false);

@@ -27,6 +27,7 @@ use crate::extract::{Resources, Shared};
 use crate::metrics::ShardMetrics;
 use crate::respond::{self, Error, Failure};
 use crate::route::NoteRoute;
+use crate::settings::ServerSettings;
 
 /// What carries the request's name in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,10 +43,11 @@ pub struct App {
 
 /// The way of a request through one shard.
 pub(crate) struct Pipeline {
-    pub(crate) request_timeout: Duration,
-    pub(crate) door: Entrance,
-    pub(crate) metrics: Arc<ShardMetrics>,
-    pub(crate) access_log: AccessLog,
+    request_timeout: Duration,
+    /// The process's own: all shards stand at the same door.
+    door: Entrance,
+    metrics: Arc<ShardMetrics>,
+    access_log: AccessLog,
     shared: Arc<Shared>,
     router: Router,
 }
@@ -53,15 +55,20 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     pub(crate) fn new(
         app: App,
-        body_bytes_max: usize,
-        request_timeout: Duration,
+        settings: &ServerSettings,
         door: Entrance,
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Pipeline {
-        let shared = Arc::new(Shared { resources: app.resources, body_bytes_max });
-        let router = app.router.layer(NoteRoute);
-        Pipeline { request_timeout, door, metrics, access_log, shared, router }
+        let body_bytes_max = settings.body_max.as_usize();
+        Pipeline {
+            request_timeout: settings.request_timeout,
+            door,
+            metrics,
+            access_log,
+            shared: Arc::new(Shared { resources: app.resources, body_bytes_max }),
+            router: app.router.layer(NoteRoute),
+        }
     }
 
     /// Answers a request. Dropping the future is the client leaving: whatever it holds goes back.

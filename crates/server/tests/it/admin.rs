@@ -1,3 +1,5 @@
+//! Health and metrics answer whatever happens to the shards.
+
 use axum::Router;
 use axum::routing::get as on_get;
 use tenfold_config::{Known, Layers};

@@ -1,3 +1,5 @@
+//! Failures become problems that say what went wrong.
+
 use axum::Router;
 use axum::routing::{get as on_get, post};
 use http_body_util::BodyExt;
@@ -11,7 +13,7 @@ fn routes() -> Router {
         .route("/products/{id}", on_get(|| async { "a product" }).put(|| async { "changed" }))
         .route("/upload", post(|body: bytes::Bytes| async move { body.len().to_string() }))
         .route("/panic", on_get(panics))
-        .route("/slow", on_get(|| std::future::pending::<()>()))
+        .route("/slow", on_get(std::future::pending::<()>))
 }
 
 async fn panics() -> &'static str {

@@ -1,3 +1,5 @@
+//! The end of serving loses no request.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Handlers' arguments, and what they say of input that does not fit.
+
 use axum::Router;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};

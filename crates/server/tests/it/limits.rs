@@ -1,3 +1,5 @@
+//! What a connection may not do.
+
 use std::time::Duration;
 
 use axum::Router;

@@ -1,3 +1,5 @@
+//! One line per request, under its name.
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 

@@ -1,3 +1,5 @@
+//! The door, and how long a request holds its place behind it.
+
 use std::sync::Arc;
 use std::time::Duration;
 

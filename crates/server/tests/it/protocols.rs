@@ -1,3 +1,5 @@
+//! Every way to speak HTTP.
+
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get as on_get;

@@ -1,3 +1,5 @@
+//! Bodies made of rows.
+
 use axum::BoxError;
 use axum::Router;
 use axum::routing::get as on_get;

@@ -1,3 +1,5 @@
+//! A server for a test, and what tests ask it.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +40,7 @@ pub(crate) fn start_with(router: Router, adjust: impl FnOnce(&mut ServerSettings
     adjust(&mut settings);
     let server = Server::bind(&settings, &LogSettings::default(), &registry).unwrap();
     let address = server.local_address();
-    let app = |_shard| App {
+    let app = move |_shard| App {
         router: router.clone(),
         resources: Resources { database: None, offload: offload.clone() },
     };
