@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::listen::{BindError, bind};
+use crate::bind::{BindError, bind};
 use crate::settings::AdminSettings;
 
 pub use pages::{AdminPages, BuildInfo};

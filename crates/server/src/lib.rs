@@ -38,9 +38,11 @@
 //! The order of everything is in `pipeline.rs`, the list of all failures in `respond.rs`, and
 //! the limits in `settings.rs`.
 
+mod accept;
 mod access_log;
 mod activity;
 mod admin;
+mod bind;
 mod connection;
 mod drain;
 mod exchange;
@@ -56,9 +58,10 @@ mod stream;
 mod tls;
 
 pub use admin::{Admin, AdminPages, BuildInfo, StartAdminError};
+pub use bind::BindError;
 pub use drain::{DrainReport, Readiness};
 pub use extract::{Db, Json, Offload, Path, Query, Resources};
-pub use listen::{BindError, Server, Serving, StartServerError};
+pub use listen::{Server, Serving, StartServerError};
 pub use pipeline::App;
 pub use respond::{Error, Result};
 pub use settings::{AdminSettings, ServerSettings};
