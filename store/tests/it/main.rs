@@ -12,5 +12,7 @@ mod label;
 mod orders;
 /// What is for sale.
 mod products;
+/// The programs that people use beside a service.
+mod programs;
 /// The heavy question.
 mod report;

@@ -53,6 +53,10 @@ impl Store {
         self.running.address()
     }
 
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.running.admin_address()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Response {
         tenfold_testkit::get(self.address(), path).await.unwrap()
     }
