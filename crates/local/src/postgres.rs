@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -119,6 +119,15 @@ impl Postgres {
     /// The server's process id.
     pub fn process_id(&self) -> u32 {
         self.process.pid().as_raw().cast_unsigned()
+    }
+
+    /// How the server ended, if nobody here asked it to: somebody killed it, or it gave up.
+    /// `None` while it runs.
+    ///
+    /// # Errors
+    /// What the system says if it cannot tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.has_ended()
     }
 
     /// The last lines of its log.

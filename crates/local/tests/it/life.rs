@@ -11,7 +11,7 @@ use std::time::Duration;
 use tenfold_local::{Postgres, PostgresOptions, StartError, Stopped};
 
 use crate::support::{
-    answers, ask, ask_psql, error_of, fresh, is_root, is_running, start, try_start,
+    answers, ask, ask_psql, error_of, fresh, is_root, is_running, start, try_start, until,
 };
 
 #[test]
@@ -110,7 +110,7 @@ fn a_pause_freezes_what_is_under_way_and_resume_goes_on() {
         let sql = "SELECT pg_sleep(0.3); SELECT 'woken'";
         answer.send(ask(&url, sql)).unwrap();
     });
-    crate::support::until("the query runs", || {
+    until("the query runs", || {
         let running = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         ask(&postgres.url(), running).as_deref() == Ok("1")
     });
@@ -214,4 +214,15 @@ fn a_database_needs_a_name_that_fits() {
         assert!(matches!(error, StartError::DatabaseName { .. }), "{error}");
     }
     assert!(try_start(&PostgresOptions { database: "x".repeat(63), ..fresh() }).is_ok());
+}
+
+#[test]
+fn an_end_that_nobody_asked_for_is_noticed() {
+    let mut postgres = start(&fresh());
+    assert_eq!(postgres.ended().unwrap(), None);
+    let killed = Command::new("kill").args(["-9", &postgres.process_id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    until("the end is seen", || postgres.ended().unwrap().is_some());
+    assert_eq!(postgres.ended().unwrap().unwrap().to_string(), "signal: 9 (SIGKILL)");
+    assert_eq!(postgres.stop().unwrap(), Stopped::Already);
 }
