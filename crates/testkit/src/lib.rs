@@ -23,6 +23,7 @@ mod client;
 mod fault;
 mod port;
 mod process;
+mod program;
 mod response;
 mod tls;
 
@@ -30,5 +31,6 @@ pub use client::{Client, Closed, get, request};
 pub use fault::{Proxy, Side, Upstream};
 pub use port::{free_port, free_ports};
 pub use process::{Output, RunError, run, tool};
+pub use program::Program;
 pub use response::{End, Head, ReadError, Response};
 pub use tls::SelfSigned;
