@@ -4,12 +4,12 @@ mod config;
 mod demo;
 mod migrate;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use tenfold::StartError;
+use tenfold::{Failure, StartError};
 use tenfold_config::{Config, ConfigErrors, Environment, Layers};
 use tenfold_db::MigrateError;
 use tokio::runtime::{Builder, Runtime};
@@ -63,12 +63,20 @@ pub(crate) enum Error {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("the catalog could not be loaded: {0}")]
-    Catalog(tenfold_db::Error),
+    #[error(
+        "the catalog could not be loaded: {cause}{}",
+        said.as_deref().map_or_else(String::new, |said| format!(", after Postgres said: {said}"))
+    )]
+    Catalog { cause: tenfold_db::Error, said: Option<String> },
+    #[error(transparent)]
+    Failed(Failure),
+    #[error(
+        "--data keeps a Postgres of the demo's own, but {origin} names another one: \
+         leave out one of the two"
+    )]
+    TwoDatabases { origin: String },
     #[error("shard {0} ended while the catalog was loaded")]
     Shard(usize),
-    #[error(transparent)]
-    Database(#[from] tenfold_db::Error),
     #[error(transparent)]
     Migrate(#[from] MigrateError),
     #[error("cannot {what} {}: {cause}", path.display())]
@@ -85,4 +93,10 @@ pub(crate) enum Error {
 fn event_loop() -> Result<Runtime, Error> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|cause| Error::System { what: "an event loop", cause })
+}
+
+/// Prints a line for whoever runs the program. Who has closed the output has seen enough of it,
+/// which is no reason to end: a demo still has to drain.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tenfold_config::{Environment, Layers};
-use tenfold_runtime::{Signals, StopReport};
+use tenfold_config::{Config, Environment, Layers};
+use tenfold_runtime::Signals;
 use tenfold_telemetry::log::{self, LogSettings, LogTarget};
 use tenfold_telemetry::metrics::Registry;
 
@@ -30,17 +30,16 @@ struct Arguments {
 pub(crate) fn run(service: Service) -> ExitCode {
     // Ends the process with exit code 2 if it makes no sense.
     let arguments = Arguments::parse();
-    match serve(service, &arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            // Last, so that the sentence is not followed by what the log still had to say.
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+    let problems = serve(service, &arguments).unwrap_or_else(|error| vec![error.to_string()]);
+    // Last, so that the sentence is not followed by what the log still had to say.
+    for problem in &problems {
+        eprintln!("error: {problem}");
     }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn serve(service: Service, arguments: &Arguments) -> Result<ExitCode, StartError> {
+/// The whole life of the service; what went wrong in it.
+fn serve(service: Service, arguments: &Arguments) -> Result<Vec<String>, StartError> {
     let layers = Layers::usual(
         arguments.config.as_deref(),
         &Environment::process(),
@@ -49,35 +48,43 @@ fn serve(service: Service, arguments: &Arguments) -> Result<ExitCode, StartError
     let config = known_settings().load(&layers)?;
     if arguments.explain {
         print!("{}", config.explain_text());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Vec::new());
     }
 
-    let name = service.name;
-    let guard = log::start(&config.get::<LogSettings>(), name, LogTarget::Stdout)?;
+    let guard = log::start(&config.get::<LogSettings>(), service.name, LogTarget::Stdout)?;
     let registry = Registry::new();
     guard.register(&registry);
     let refused = |what| move |cause| StartError::System { what, cause };
     let signals = Signals::listen().map_err(refused("signals"))?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(refused("an event loop"))?;
-
-    control.block_on(async {
-        let running = service.start(&config, &registry).await?;
-        let in_order = tokio::select! {
-            signal = signals.first() => {
-                tracing::info!(signal = signal.name(), "stopping");
-                true
-            }
-            died = running.failed() => {
-                tracing::error!(error = &died as &dyn std::error::Error, fatal = true, "stopping");
-                false
-            }
-        };
-        let report = running.stop().await;
-        Ok(exit_code(in_order, &report))
+    control.block_on(live(service, &config, &registry, &signals)).inspect_err(|error| {
+        tracing::error!(error = error as &dyn std::error::Error, fatal = true, "cannot start");
     })
 }
 
-fn exit_code(in_order: bool, report: &StopReport) -> ExitCode {
-    if in_order && report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+async fn live(
+    service: Service,
+    config: &Config,
+    registry: &Registry,
+    signals: &Signals,
+) -> Result<Vec<String>, StartError> {
+    let given_up = async {
+        let signal = signals.first().await;
+        tracing::info!(signal = signal.name(), "stopping before the start is over");
+    };
+    let Some(running) = service.start_unless(config, registry, given_up).await? else {
+        return Ok(Vec::new());
+    };
+    let mut problems = Vec::new();
+    tokio::select! {
+        signal = signals.first() => tracing::info!(signal = signal.name(), "stopping"),
+        failure = running.failed() => {
+            tracing::error!(error = &failure as &dyn std::error::Error, fatal = true, "stopping");
+            problems.push(failure.to_string());
+        }
+    }
+    let report = running.stop().await;
+    problems.extend(report.unclean().map(ToString::to_string));
+    Ok(problems)
 }

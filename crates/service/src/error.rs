@@ -1,6 +1,6 @@
 //! Why a service did not start: one sentence each, that says what to do about it.
 
-use tenfold_config::ConfigErrors;
+use tenfold_config::{ConfigErrors, Secret};
 use tenfold_db::MigrateError;
 use tenfold_runtime::{ShardGone, StartOffloadError, StartShardsError};
 use tenfold_server::{StartAdminError, StartServerError};
@@ -33,8 +33,13 @@ pub enum StartError {
     )]
     NoDatabase,
     /// Nobody answers at the database's address, or not in the right way.
-    #[error(transparent)]
-    Database(#[from] tenfold_db::Error),
+    #[error("cannot use the database {url}: {cause}")]
+    Database {
+        /// Its address; the password is not shown.
+        url: Secret,
+        /// What happened.
+        cause: tenfold_db::Error,
+    },
     /// The migrations did not run through.
     #[error(transparent)]
     Migrate(#[from] MigrateError),

@@ -14,12 +14,14 @@
 //! The order in which everything starts is in `start.rs`; it stops in reverse.
 
 mod command_line;
+mod embedded;
 mod error;
 mod service;
 mod settings;
 mod start;
 
+pub use embedded::PostgresDied;
 pub use error::StartError;
 pub use service::{Service, service};
 pub use settings::{EmbeddedSettings, known_settings};
-pub use start::Running;
+pub use start::{Failure, Running};

@@ -83,7 +83,23 @@ impl Service {
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(self, config: &Config, registry: &Registry) -> Result<Running, StartError> {
-        start::start(self, config, registry).await
+        let started = self.start_unless(config, registry, std::future::pending()).await?;
+        Ok(started.expect("nobody can give up waiting for what never comes"))
+    }
+
+    /// The same, unless `given_up` comes first: a start may have to wait, for instance for
+    /// another replica that migrates. Then everything that had started is stopped again, and
+    /// there is nothing that runs.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_unless(
+        self,
+        config: &Config,
+        registry: &Registry,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<Option<Running>, StartError> {
+        start::start(self, config, registry, given_up).await
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tenfold_config::{Config, Secret};
 use tenfold_context::Deadline;
 use tenfold_db::{Database, DatabaseSettings, ShardDatabase};
-use tenfold_local::{Postgres, PostgresOptions};
 use tenfold_runtime::{
     Lifecycle, Offload, RuntimeSettings, ShardDied, ShardHandle, Shards, StopReport,
 };
@@ -17,6 +16,7 @@ use tenfold_server::{
 use tenfold_telemetry::log::LogSettings;
 use tenfold_telemetry::metrics::{Registry, register_process};
 
+use crate::embedded::{EmbeddedPostgres, PostgresDied};
 use crate::error::StartError;
 use crate::service::Service;
 use crate::settings::EmbeddedSettings;
@@ -41,9 +41,21 @@ struct Started {
     address: SocketAddr,
     admin_address: SocketAddr,
     database_url: Option<Secret>,
+    embedded: Option<EmbeddedPostgres>,
     database: Option<Database>,
     shards: Vec<ShardHandle>,
     first_death: tokio::sync::watch::Receiver<Option<ShardDied>>,
+}
+
+/// What ends all sense in going on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A shard is gone, and with it a part of all connections.
+    #[error(transparent)]
+    Shard(ShardDied),
+    /// The database is gone, and nobody but this service would start it again.
+    #[error(transparent)]
+    Postgres(PostgresDied),
 }
 
 impl Running {
@@ -73,13 +85,33 @@ impl Running {
         &self.started.shards
     }
 
-    /// Waits until a shard dies, which ends all sense in going on.
-    pub async fn failed(&self) -> ShardDied {
+    /// What its private Postgres said of why it cannot go on, if it has one and that did lately.
+    pub fn postgres_said(&self) -> Option<String> {
+        self.started.embedded.as_ref().and_then(EmbeddedPostgres::said)
+    }
+
+    /// Waits for what ends all sense in going on: the death of a shard, or of the private
+    /// Postgres.
+    pub async fn failed(&self) -> Failure {
+        tokio::select! {
+            died = self.shard_died() => Failure::Shard(died),
+            died = self.postgres_died() => Failure::Postgres(died),
+        }
+    }
+
+    async fn shard_died(&self) -> ShardDied {
         let mut first_death = self.started.first_death.clone();
         match first_death.wait_for(Option::is_some).await.map(|death| death.clone()) {
             Ok(Some(death)) => death,
             // It has been stopped, and nobody died.
             Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn postgres_died(&self) -> PostgresDied {
+        match &self.started.embedded {
+            Some(embedded) => embedded.died().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -93,13 +125,17 @@ pub(crate) async fn start(
     service: Service,
     config: &Config,
     registry: &Registry,
-) -> Result<Running, StartError> {
+    given_up: impl Future<Output = ()>,
+) -> Result<Option<Running>, StartError> {
     let started = Lifecycle::start(async |lifecycle: &mut Lifecycle| {
-        start_parts(&service, config, registry, lifecycle).await
+        tokio::select! {
+            started = start_parts(&service, config, registry, lifecycle) => started.map_err(Some),
+            () = given_up => Err(None),
+        }
     });
     match started.await {
-        Ok((lifecycle, started)) => Ok(Running { lifecycle, started }),
-        Err(failed) => Err(failed.error),
+        Ok((lifecycle, started)) => Ok(Some(Running { lifecycle, started })),
+        Err(failed) => failed.error.map_or(Ok(None), Err),
     }
 }
 
@@ -133,8 +169,11 @@ async fn start_parts(
 
     let mut database_settings = config.get::<DatabaseSettings>();
     let has_database = service.migrations.is_some() || database_settings.url.is_some();
+    let mut embedded = None;
     if has_database && database_settings.url.is_none() {
-        database_settings.url = Some(embedded_database(service, config, lifecycle)?);
+        let postgres = embedded_database(service, config, lifecycle)?;
+        database_settings.url = Some(postgres.url());
+        embedded = Some(postgres);
     }
 
     let runtime_settings = config.get::<RuntimeSettings>();
@@ -188,7 +227,7 @@ async fn start_parts(
         let report = serving.drain(&draining).await;
         match report.cut {
             0 => Ok(()),
-            cut => Err(format!("{cut} connections had not finished by server.drain_timeout")),
+            cut => Err(format!("connections cut at server.drain_timeout: {cut}")),
         }
     });
     readiness.set_ready();
@@ -197,31 +236,26 @@ async fn start_parts(
         address,
         admin_address,
         database_url: database_settings.url,
+        embedded,
         database,
         shards: handles,
         first_death,
     })
 }
 
-/// Starts a Postgres of the service's own; its address.
+/// Starts a Postgres of the service's own.
 fn embedded_database(
     service: &Service,
     config: &Config,
     lifecycle: &mut Lifecycle,
-) -> Result<Secret, StartError> {
+) -> Result<EmbeddedPostgres, StartError> {
     if !service.embedded_database {
         return Err(StartError::NoDatabase);
     }
-    let options = PostgresOptions {
-        data: config.get::<EmbeddedSettings>().data,
-        database: service.name.to_owned(),
-        ..PostgresOptions::default()
-    };
-    let mut postgres = Postgres::start(&options, &|line| tracing::info!("{line}"))?;
-    let url = Secret::new(postgres.url());
-    tracing::info!(version = %postgres.version(), url = %url, "private postgres started");
-    lifecycle.started("postgres", STOP_TIMEOUT, async move |_| postgres.stop().map(drop));
-    Ok(url)
+    let postgres = EmbeddedPostgres::start(config.get::<EmbeddedSettings>(), service.name)?;
+    let stopping = postgres.clone();
+    lifecycle.started("postgres", STOP_TIMEOUT, async move |_| stopping.stop().map(drop));
+    Ok(postgres)
 }
 
 /// Opens and migrates the database, on a shard, whose event loop then drives its first
@@ -235,7 +269,10 @@ async fn open_database(
     let (settings, registry) = (settings.clone(), registry.clone());
     let (name, migrations) = (service.name, service.migrations.clone());
     let opened = shard.run(async move {
-        let database = Database::open(&settings, name, &registry).await?;
+        let opened = Database::open(&settings, name, &registry).await;
+        let unusable =
+            |cause| StartError::Database { url: settings.url.clone().unwrap_or_default(), cause };
+        let database = opened.map_err(unusable)?;
         if let Some(migrations) = migrations {
             let ran = migrations.run(&database, Deadline::after(MIGRATE_TIMEOUT)).await?;
             for migration in ran {

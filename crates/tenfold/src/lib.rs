@@ -113,4 +113,6 @@ pub use tenfold_server as server;
 pub use tenfold_telemetry as telemetry;
 
 pub use tenfold_server::{Db, Error, Json, Offload, Path, Query, Result, csv, json_array, ndjson};
-pub use tenfold_service::{Running, Service, StartError, known_settings, service};
+pub use tenfold_service::{
+    Failure, PostgresDied, Running, Service, StartError, known_settings, service,
+};

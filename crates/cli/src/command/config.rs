@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{ConfigArguments, Error};
+use super::{ConfigArguments, Error, print};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -16,8 +16,8 @@ pub(crate) enum Command {
 
 pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Explain(arguments) => print!("{}", arguments.load(&[])?.explain_text()),
-        Command::Default => print!("{}", tenfold::known_settings().default_file()),
+        Command::Explain(arguments) => print(arguments.load(&[])?.explain_text().trim_end()),
+        Command::Default => print(tenfold::known_settings().default_file().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
 }

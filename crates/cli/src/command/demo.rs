@@ -11,11 +11,12 @@ use std::process::ExitCode;
 use tenfold::Running;
 use tenfold_config::Origin;
 use tenfold_context::Moment;
+use tenfold_db::DatabaseSettings;
 use tenfold_runtime::Signals;
 use tenfold_telemetry::log::{self, LogSettings, LogTarget};
 use tenfold_telemetry::metrics::Registry;
 
-use super::{ConfigArguments, Error, event_loop};
+use super::{ConfigArguments, Error, event_loop, print};
 use catalog::PRODUCTS_MAX;
 use round::Round;
 
@@ -45,72 +46,82 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     guard.register(&registry);
     let signals = Signals::listen().map_err(|cause| Error::System { what: "signals", cause })?;
 
-    println!("tenfold demo: a flash sale on a real Postgres\n");
+    print("tenfold demo: a flash sale on a real Postgres\n");
     event_loop()?.block_on(async {
         let begun = Moment::now();
-        let running = store::service().start(&config, &registry).await?;
-        say(
-            "serving",
-            &format!(
-                "http://{} on {}, started in {}",
-                running.address(),
-                counted(running.shards().len(), "shard"),
-                seconds(begun)
-            ),
-        );
-        // Whatever comes next, the service is drained and the database stopped in order.
-        let shown = tokio::select! {
-            shown = show(&running, arguments) => shown,
-            _ = signals.first() => Ok(Shown::Interrupted),
-        };
-        let shown = match shown {
-            Ok(Shown::Round(round)) if !arguments.once => {
-                invite(&running);
-                stay(&running, &signals).await;
-                Ok(Shown::Round(round))
-            }
-            other => other,
-        };
+        let given_up = async { print(&format!("\n{}: stopping", signals.first().await)) };
+        let started = store::service().start_unless(&config, &registry, given_up).await?;
+        let Some(running) = started else { return Ok(interrupted(arguments)) };
+        let shards = counted(running.shards().len(), "shard");
+        let address = running.address();
+        say("serving", &format!("http://{address} on {shards}, started in {}", seconds(begun)));
+
+        // Whatever comes of it, the service is drained and the database stopped in order.
+        let shown = live(&running, arguments, &signals).await;
         let report = running.stop().await;
         for part in report.unclean() {
             eprintln!("warning: {part}");
         }
-        let good = match shown? {
-            Shown::Round(round) => round.is_good(),
-            // Who asked for one round has not had it.
-            Shown::Interrupted => !arguments.once,
-        };
-        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        shown
     })
 }
 
-/// What came of showing the store.
-enum Shown {
-    Round(Round),
-    Interrupted,
+/// The demonstration itself, until it has shown all or somebody asks it to end.
+async fn live(
+    running: &Running,
+    arguments: &Arguments,
+    signals: &Signals,
+) -> Result<ExitCode, Error> {
+    let shown = async {
+        let round = show(running, arguments).await?;
+        if !arguments.once {
+            invite(running);
+            std::future::pending::<()>().await;
+        }
+        Ok(if round.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    };
+    tokio::select! {
+        shown = shown => shown,
+        signal = signals.first() => {
+            print(&format!("\n{signal}: draining"));
+            Ok(interrupted(arguments))
+        }
+        failure = running.failed() => Err(Error::Failed(failure)),
+    }
+}
+
+/// Ctrl-C is how a demo ends, but who asked for one round has not had it.
+fn interrupted(arguments: &Arguments) -> ExitCode {
+    if arguments.once { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Settings that the demo's own flags stand for.
 fn flags(arguments: &Arguments) -> Result<Vec<String>, Error> {
     let mut flags = Vec::new();
     let plain = arguments.config.load(&[])?;
-    let level = plain.explain().into_iter().find(|one| one.key == "log.level");
-    if level.is_some_and(|level| matches!(level.origin, Origin::Default)) {
+    let explained = plain.explain();
+    let origin = |key| explained.iter().find(|one| one.key == key).map(|one| &one.origin);
+    if matches!(origin("log.level"), Some(Origin::Default)) {
         flags.push("log.level=warn".to_owned());
     }
     if let Some(data) = &arguments.data {
+        if let (Some(_), Some(origin)) =
+            (plain.get::<DatabaseSettings>().url, origin("database.url"))
+        {
+            return Err(Error::TwoDatabases { origin: origin.to_string() });
+        }
         flags.push(format!("embedded.data={}", data.display()));
     }
     Ok(flags)
 }
 
 /// Fills the shop and sends it its first requests.
-async fn show(running: &Running, arguments: &Arguments) -> Result<Shown, Error> {
+async fn show(running: &Running, arguments: &Arguments) -> Result<Round, Error> {
     catalog::fill(running, arguments.products).await?;
-    println!("\nfirst round of requests");
+    print("\nfirst round of requests");
     let round = Round::send(running.address()).await;
-    println!();
-    Ok(Shown::Round(round))
+    print("");
+    Ok(round)
 }
 
 fn invite(running: &Running) {
@@ -123,20 +134,12 @@ fn invite(running: &Running) {
     if let Some(url) = running.database_url() {
         say("ask", &format!("psql '{url}'"));
     }
-    println!("\nserving until Ctrl-C, which drains");
-}
-
-/// Serves until somebody asks it to end, or there is no sense in going on.
-async fn stay(running: &Running, signals: &Signals) {
-    tokio::select! {
-        signal = signals.first() => println!("\n{signal}: draining"),
-        died = running.failed() => eprintln!("error: {died}"),
-    }
+    print("\nserving until Ctrl-C, which drains");
 }
 
 /// One line of the summary: a word, then what there is to say about it.
 fn say(word: &str, text: &str) {
-    println!("  {word:<10}{text}");
+    print(&format!("  {word:<10}{text}"));
 }
 
 fn seconds(since: Moment) -> String {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Subcommand;
 use diesel_migrations::FileBasedMigrations;
+use tenfold::StartError;
 use tenfold_context::Deadline;
 use tenfold_db::{Database, DatabaseSettings, MigrationState};
 use tenfold_telemetry::metrics::Registry;
 
-use super::{ConfigArguments, Error, event_loop};
+use super::{ConfigArguments, Error, event_loop, print};
 
 /// How long a command waits for another process that is migrating.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,8 +51,8 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
         Command::Run(arguments) => on_database(arguments, async |database, source| {
             let ran = database.migrate(&source, Deadline::after(LOCK_TIMEOUT)).await?;
             match ran.as_slice() {
-                [] => println!("nothing is pending"),
-                ran => ran.iter().for_each(|name| println!("ran {name}")),
+                [] => print("nothing is pending"),
+                ran => ran.iter().for_each(|name| print(&format!("ran {name}"))),
             }
             Ok(())
         }),
@@ -63,13 +64,13 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
                     MigrationState::Pending => "pending",
                     MigrationState::Unknown => "unknown",
                 };
-                println!("{state}  {}", one.name);
+                print(&format!("{state}  {}", one.name));
             }
             Ok(())
         }),
         Command::Revert(arguments) => on_database(arguments, async |database, source| {
             let name = database.revert_migration(&source, Deadline::after(LOCK_TIMEOUT)).await?;
-            println!("reverted {name}");
+            print(&format!("reverted {name}"));
             Ok(())
         }),
         Command::New { name, folder } => new(name, folder),
@@ -82,14 +83,13 @@ fn on_database(
 ) -> Result<ExitCode, Error> {
     let config = arguments.config.load(&[])?;
     let settings = config.get::<DatabaseSettings>();
-    if settings.url.is_none() {
-        return Err(Error::NoDatabase);
-    }
+    let url = settings.url.clone().ok_or(Error::NoDatabase)?;
     let source = FileBasedMigrations::from_path(&arguments.folder).map_err(|error| {
         Error::Migrations(format!("cannot read {}: {error}", arguments.folder.display()))
     })?;
     event_loop()?.block_on(async {
-        let database = Database::open(&settings, "tenfold migrate", &Registry::new()).await?;
+        let opened = Database::open(&settings, "tenfold migrate", &Registry::new()).await;
+        let database = opened.map_err(|cause| StartError::Database { url, cause })?;
         command(database, source).await
     })?;
     Ok(ExitCode::SUCCESS)
@@ -115,7 +115,7 @@ fn new(name: &str, folder: &Path) -> Result<ExitCode, Error> {
     for (file, comment) in comments {
         let path = one.join(file);
         std::fs::write(&path, comment).map_err(written("write", &path))?;
-        println!("{}", path.display());
+        print(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
 }

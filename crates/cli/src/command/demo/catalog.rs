@@ -32,7 +32,7 @@ pub(super) async fn fill(running: &Running, products: u32) -> Result<(), Error> 
         load(&db, products).await
     });
     let filled = filled.await.map_err(|_gone| Error::Shard(index))?;
-    filled.map_err(Error::Catalog)
+    filled.map_err(|cause| Error::Catalog { cause, said: running.postgres_said() })
 }
 
 async fn load(db: &Db, products: u32) -> tenfold_db::Result<()> {

@@ -1,0 +1,35 @@
+//! What a handler does wrong is the trouble of its request and of nobody else.
+
+use tenfold_testkit::get;
+
+use crate::support::{Service, line, lines};
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_service_lives_on() {
+    let service = Service::start(&["runtime.shards=1"]).await;
+    for _ in 0..3 {
+        let response = get(service.address, "/panic").await.unwrap();
+        assert_eq!(response.status, 500);
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        assert!(!response.text().contains("on purpose"), "{}", response.text());
+        assert_eq!(get(service.address, "/").await.unwrap().text(), "all is well");
+    }
+    assert_eq!(get(service.admin, "/readyz").await.unwrap().status, 200);
+    service.program.signal("TERM");
+    let output = service.program.end().await;
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.contains("on purpose"), "the log says what it was: {}", output.stdout);
+}
+
+#[tokio::test]
+async fn what_it_is_and_how_it_is_set_can_be_asked() {
+    let service = Service::start(&["log.slow_request=7s"]).await;
+    let build = get(service.admin, "/buildinfo").await.unwrap().json();
+    assert_eq!((&build["name"], &build["version"]), (&"mishaps".into(), &"1.2.3".into()));
+    let settings = get(service.admin, "/config").await.unwrap().text();
+    assert!(settings.contains("7s") && settings.contains("log.slow_request"), "{settings}");
+    service.program.signal("TERM");
+    let output = service.program.end().await;
+    let address = service.address.to_string();
+    assert_eq!(line(&lines(&output.stdout), "serving")["address"], address);
+}
