@@ -14,6 +14,7 @@
 //! The context of the running task is found with [`Context::current`] wherever no argument
 //! reaches, such as in a log line.
 
+mod alarm;
 pub mod clock;
 mod context;
 mod deadline;
@@ -21,6 +22,7 @@ mod identity;
 mod priority;
 mod request_id;
 
+pub use alarm::{Alarm, Late, Until};
 pub use clock::Moment;
 pub use context::Context;
 pub use deadline::Deadline;
