@@ -26,4 +26,4 @@ mod wait;
 
 pub use gate::{Arrival, Decision, Gate, Limits, Occupancy, Ticket, Turn};
 pub use refusal::Refusal;
-pub use wait::{Entrance, Permit};
+pub use wait::{Arrived, Entrance, InLine, Permit};

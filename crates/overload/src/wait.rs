@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tenfold_context::{Context, Moment};
+use tenfold_context::{Context, Deadline, Moment};
 use tokio::sync::oneshot;
 
 use crate::gate::{Arrival, Decision, Gate, Limits, Occupancy, Ticket, Turn};
@@ -30,8 +30,21 @@ impl Entrance {
     /// # Errors
     /// The reason why not: see [`Refusal`].
     pub async fn enter(&self, context: &Context) -> Result<Permit, Refusal> {
+        match self.arrive(context)? {
+            Arrived::Inside(permit) => Ok(permit),
+            Arrived::InLine(line) => line.turn().await,
+        }
+    }
+
+    /// Goes in at once or gets into the line: [`Entrance::enter`] for those who go through here
+    /// so often that they begin to wait only if they have to.
+    ///
+    /// # Errors
+    /// The reason why not: see [`Refusal`].
+    pub fn arrive(&self, context: &Context) -> Result<Arrived<'_>, Refusal> {
         let now = Moment::now();
-        let arrival = Arrival { priority: context.priority(), deadline: context.deadline() };
+        let deadline = context.deadline();
+        let arrival = Arrival { priority: context.priority(), deadline };
         let mut turn = None;
         let decision = self.gate().arrive(now, arrival, || {
             let (sender, receiver) = oneshot::channel();
@@ -39,20 +52,14 @@ impl Entrance {
             sender
         });
         match (decision, turn) {
-            (Decision::Enter, _) => Ok(Permit(self.clone())),
+            (Decision::Enter, _) => Ok(Arrived::Inside(self.permit(now))),
             (Decision::Refuse(refusal), _) => Err(refusal),
             (Decision::Wait { ticket, displaced }, Some(turn)) => {
                 if let Some((waiter, waited)) = displaced {
                     // If it has gone away meanwhile, there is nobody to tell.
                     let _ = waiter.send(Err(Refusal::Displaced { waited }));
                 }
-                let mut line = InLine { entrance: self, ticket, turn };
-                match tokio::time::timeout_at(context.deadline().instant(), &mut line.turn).await {
-                    Ok(Ok(Ok(()))) => Ok(Permit(self.clone())),
-                    Ok(Ok(Err(refusal))) => Err(refusal),
-                    Ok(Err(_sender_is_gone)) => Err(Refusal::Closed),
-                    Err(_elapsed) => Err(Refusal::Late { waited: Moment::now().since(now) }),
-                }
+                Ok(Arrived::InLine(InLine { entrance: self, ticket, turn, since: now, deadline }))
             }
             (Decision::Wait { .. }, None) => {
                 unreachable!("the gate says `Wait` only after it has asked for the waiter")
@@ -89,10 +96,20 @@ impl Entrance {
         self.gate().limits()
     }
 
+    fn permit(&self, since: Moment) -> Permit {
+        Permit { entrance: self.clone(), since }
+    }
+
     /// One person out, then the next ones in.
     fn leave(&self) {
-        self.gate().leave();
-        self.call_next();
+        let mut gate = self.gate();
+        gate.leave();
+        let waiting = gate.occupancy().waiting;
+        drop(gate);
+        // Usually nobody waits, and the clock need not be read.
+        if waiting > 0 {
+            self.call_next();
+        }
     }
 
     /// Tells everybody whose turn it is. A waiter that is gone gives its place to the next.
@@ -122,19 +139,57 @@ impl Entrance {
 /// A place inside. Dropping it gives the place to the next in line.
 #[derive(Debug)]
 #[must_use = "dropping the permit gives the place back at once"]
-pub struct Permit(Entrance);
+pub struct Permit {
+    entrance: Entrance,
+    since: Moment,
+}
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.leave();
+impl Permit {
+    /// When it was given.
+    pub fn since(&self) -> Moment {
+        self.since
     }
 }
 
-/// A task in the line; dropped when it goes in, is refused, or gives up.
-struct InLine<'a> {
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.entrance.leave();
+    }
+}
+
+/// What became of an arrival that was not refused.
+#[derive(Debug)]
+pub enum Arrived<'a> {
+    /// It is inside.
+    Inside(Permit),
+    /// It has to wait.
+    InLine(InLine<'a>),
+}
+
+/// A place in the line. Dropping it gives the line up.
+#[derive(Debug)]
+#[must_use = "dropping it gives the place in the line up"]
+pub struct InLine<'a> {
     entrance: &'a Entrance,
     ticket: Ticket,
     turn: oneshot::Receiver<Result<(), Refusal>>,
+    since: Moment,
+    deadline: Deadline,
+}
+
+impl InLine<'_> {
+    /// Waits for its turn, at the latest until its deadline.
+    ///
+    /// # Errors
+    /// The reason why it does not come: see [`Refusal`].
+    pub async fn turn(mut self) -> Result<Permit, Refusal> {
+        match tokio::time::timeout_at(self.deadline.instant(), &mut self.turn).await {
+            Ok(Ok(Ok(()))) => Ok(self.entrance.permit(Moment::now())),
+            Ok(Ok(Err(refusal))) => Err(refusal),
+            Ok(Err(_sender_is_gone)) => Err(Refusal::Closed),
+            Err(_elapsed) => Err(Refusal::Late { waited: Moment::now().since(self.since) }),
+        }
+    }
 }
 
 impl Drop for InLine<'_> {
