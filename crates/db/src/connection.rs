@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
+use diesel::pg::Pg;
 use futures_util::Stream;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{CancelToken, Client, NoTls, RowStream};
 
+use crate::binds::Binds;
 use crate::error::{Class, Error, Result};
-use crate::query::{Request, Statement, sql_of};
+use crate::query::{Key, Statement, sql_of};
 use crate::row::PgRow;
-use crate::statements::{Slot, Statements};
-use crate::types::{CustomTypes, type_of};
+use crate::statements::{Found, Slot, Statements};
+use crate::types::{CustomTypes, MissingTypes, type_of};
 
 /// A connection and what it has prepared. Statements on one connection are pipelined: each is
 /// sent at once, and Postgres answers them in order.
@@ -37,12 +39,36 @@ pub(crate) struct Connection {
     broken: AtomicBool,
 }
 
-/// A request that found its connection and its statement's place there.
-pub(crate) struct Ready {
-    request: Request,
-    slot: Slot,
-    /// The text, if it is not prepared yet.
-    sql: Option<Arc<str>>,
+/// A query that has found its way to run on a connection: all that travels of it.
+struct Request {
+    key: Key,
+    binds: Binds,
+    way: Way,
+}
+
+enum Way {
+    Run(Form),
+    /// It is to be prepared, by whoever comes first.
+    Prepare(Slot, Text),
+}
+
+/// In which form a statement is run.
+enum Form {
+    Prepared(tokio_postgres::Statement),
+    /// It will hardly come again, says diesel, and so is run without a name.
+    Once(Text),
+}
+
+struct Text {
+    sql: Arc<str>,
+    bind_types: Vec<Type>,
+}
+
+impl Text {
+    fn of(query: &impl Statement, binds: &Binds) -> Result<Text> {
+        let bind_types = binds.types()?.iter().copied().map(type_of).collect();
+        Ok(Text { sql: sql_of(query)?, bind_types })
+    }
 }
 
 impl Connection {
@@ -74,67 +100,100 @@ impl Connection {
         Ok((Arc::new(connection), driver))
     }
 
-    /// Turns a query into what travels, looking up types of one's own on the way. The query
-    /// itself is gone when this waits, since the parts of a boxed query cannot be shared
-    /// between threads.
-    pub(crate) async fn ready<Q: Statement>(
+    /// Turns a query into what travels of it. `Err` names types of one's own that `types` has
+    /// to learn first.
+    fn request(
         &self,
-        query: Q,
+        query: &impl Statement,
         types: &Arc<CustomTypes>,
-    ) -> Result<Ready> {
-        let request = match Request::of(&query, types)? {
-            Ok(request) => request,
-            Err(missing) => {
-                types.learn(&self.client, missing).await?;
-                Request::of(&query, types)?.map_err(|_still_missing| {
-                    Error::mistranslated("a type was looked up and is unknown still")
-                })?
-            }
+    ) -> Result<Result<Request, MissingTypes>> {
+        let binds = match Binds::of(query, types)? {
+            Ok(binds) => binds,
+            Err(missing) => return Ok(Err(missing)),
         };
-        let slot =
-            if request.cacheable { self.statements.slot(&request.key) } else { Slot::default() };
-        let sql = if slot.initialized() { None } else { Some(sql_of(&query)?) };
-        Ok(Ready { request, slot, sql })
+        let key = Key::of(query, &binds)?;
+        let way = match self.statements.find(&key) {
+            Some(Found::Prepared(statement)) => Way::Run(Form::Prepared(statement)),
+            // It was kept because diesel allows it, and diesel's verdict goes by the key.
+            Some(Found::Slot(slot)) => Way::Prepare(slot, Text::of(query, &binds)?),
+            None if query.is_safe_to_cache_prepared(&Pg).map_err(Error::mistranslated)? => {
+                Way::Prepare(self.statements.slot(&key), Text::of(query, &binds)?)
+            }
+            None => Way::Run(Form::Once(Text::of(query, &binds)?)),
+        };
+        Ok(Ok(Request { key, binds, way }))
+    }
+
+    /// Looks up types of one's own first. The query itself is gone when the statement runs,
+    /// since the parts of a boxed query cannot be shared between threads.
+    async fn request_with(
+        &self,
+        types: &Arc<CustomTypes>,
+        missing: MissingTypes,
+        query: impl Statement,
+    ) -> Result<Request> {
+        types.learn(&self.client, missing).await?;
+        self.request(&query, types)?.map_err(|_still_missing| {
+            Error::mistranslated("a type was looked up and is unknown still")
+        })
     }
 
     /// Runs a query whose rows the caller reads.
-    pub(crate) async fn rows(self: &Arc<Self>, ready: Ready) -> Result<Rows> {
+    pub(crate) async fn rows<Q: Statement>(
+        self: &Arc<Self>,
+        query: Q,
+        types: &Arc<CustomTypes>,
+    ) -> Result<Rows> {
         let running = Running::start(self);
-        let Ready { request, slot, sql } = ready;
-        let stream = if request.cacheable {
-            let statement = self.prepared(&request, &slot, sql).await?;
-            self.client.query_raw(&statement, binds(&request)).await
-        } else {
-            let sql = sql.unwrap_or_default();
-            let types = request.bind_types.iter().copied().map(type_of);
-            self.client.query_typed_raw(&sql, binds(&request).zip(types)).await
+        let Request { key, binds, way } = match self.request(&query, types)? {
+            Ok(request) => request,
+            Err(missing) => self.request_with(types, missing, query).await?,
+        };
+        let form = match way {
+            Way::Run(form) => form,
+            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
+        };
+        let stream = match form {
+            Form::Prepared(statement) => self.client.query_raw(&statement, values(&binds)).await,
+            Form::Once(Text { sql, bind_types }) => {
+                self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await
+            }
         };
         match stream {
             Ok(stream) => Ok(Rows { stream, running: Some(running) }),
             Err(error) => {
                 running.end();
-                Err(self.statement_failed(&request, error))
+                Err(self.statement_failed(&key, error))
             }
         }
     }
 
     /// Runs a query for its effect; the number of rows it touched.
-    pub(crate) async fn execute(self: &Arc<Self>, ready: Ready) -> Result<u64> {
+    pub(crate) async fn execute<Q: Statement>(
+        self: &Arc<Self>,
+        query: Q,
+        types: &Arc<CustomTypes>,
+    ) -> Result<u64> {
         let running = Running::start(self);
-        let Ready { request, slot, sql } = ready;
-        let done = if request.cacheable {
-            let statement = self.prepared(&request, &slot, sql).await?;
-            self.client.execute_raw(&statement, binds(&request)).await
-        } else {
-            let sql = sql.unwrap_or_default();
-            let values: Vec<_> = binds(&request).collect();
-            let types = request.bind_types.iter().copied().map(type_of);
-            let typed: Vec<_> =
-                values.iter().map(|v| v as &(dyn ToSql + Sync)).zip(types).collect();
-            self.client.execute_typed(&sql, &typed).await
+        let Request { key, binds, way } = match self.request(&query, types)? {
+            Ok(request) => request,
+            Err(missing) => self.request_with(types, missing, query).await?,
+        };
+        let form = match way {
+            Way::Run(form) => form,
+            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
+        };
+        let done = match form {
+            Form::Prepared(statement) => self.client.execute_raw(&statement, values(&binds)).await,
+            Form::Once(Text { sql, bind_types }) => {
+                let values: Vec<_> = values(&binds).collect();
+                let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+                let typed: Vec<_> = values.zip(bind_types).collect();
+                self.client.execute_typed(&sql, &typed).await
+            }
         };
         running.end();
-        done.map_err(|error| self.statement_failed(&request, error))
+        done.map_err(|error| self.statement_failed(&key, error))
     }
 
     /// Runs SQL text with no values in it, several statements at once if it says so.
@@ -193,32 +252,26 @@ impl Connection {
         self.in_transaction.store(false, Ordering::Relaxed);
     }
 
-    /// The prepared statement of this slot. Preparing goes on when the caller leaves, because a
-    /// name that was made in Postgres and forgotten here would stay there for ever.
-    async fn prepared(
-        self: &Arc<Self>,
-        request: &Request,
-        slot: &Slot,
-        sql: Option<Arc<str>>,
-    ) -> Result<tokio_postgres::Statement> {
-        if let Some(statement) = slot.get() {
-            return Ok(statement.clone());
-        }
+    /// Prepares a statement, unless somebody else has meanwhile. That goes on when the caller
+    /// leaves, because a name that was made in Postgres and forgotten here would stay there for
+    /// ever.
+    async fn prepared(self: &Arc<Self>, slot: Slot, text: Text) -> Result<Form> {
+        let Text { sql, bind_types } = text;
         let prepare = async {
-            let types: Vec<Type> = request.bind_types.iter().copied().map(type_of).collect();
-            let (connection, sql) = (Arc::clone(self), sql.unwrap_or_default());
+            let connection = Arc::clone(self);
             let task = self.runtime.spawn(async move {
-                connection.client.prepare_typed(&sql, &types).await.map_err(Error::of_statement)
+                let prepared = connection.client.prepare_typed(&sql, &bind_types).await;
+                prepared.map_err(Error::of_statement)
             });
             task.await.unwrap_or(Err(Error::Closed))
         };
-        slot.get_or_try_init(|| prepare).await.cloned()
+        slot.get_or_try_init(|| prepare).await.cloned().map(Form::Prepared)
     }
 
-    fn statement_failed(&self, request: &Request, error: tokio_postgres::Error) -> Error {
+    fn statement_failed(&self, key: &Key, error: tokio_postgres::Error) -> Error {
         let error = self.failed(error);
         if error.postgres().is_some_and(|error| is_stale(error.code(), error.message())) {
-            self.statements.forget(&request.key);
+            self.statements.forget(key);
         }
         error
     }
@@ -318,9 +371,9 @@ impl Stream for Rows {
     }
 }
 
-/// The values of a request as the driver wants them.
-fn binds(request: &Request) -> impl ExactSizeIterator<Item = Bind<'_>> {
-    request.binds.iter().map(|bind| Bind(bind.as_deref()))
+/// The values as the driver wants them.
+fn values(binds: &Binds) -> impl ExactSizeIterator<Item = Bind<'_>> {
+    binds.values().iter().map(|value| Bind(value.as_deref()))
 }
 
 /// A value that diesel has encoded already.

@@ -1,8 +1,9 @@
 //! The database as the service sees it, and as one request sees it.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tenfold_context::{Context, Deadline, Moment};
+use tenfold_context::{Alarm, Context, Deadline, Moment};
 use tenfold_overload::{Entrance, Limits, Permit};
 use tenfold_telemetry::metrics::Registry;
 
@@ -65,7 +66,7 @@ impl Database {
     /// connections of its shared lane.
     pub fn on_this_shard(&self) -> ShardDatabase {
         let lane = SharedLane::open(&self.0.config, &self.0.settings);
-        ShardDatabase(Arc::new(Shard { database: self.clone(), lane }))
+        ShardDatabase(Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() }))
     }
 
     /// Hands out nothing any more; what runs may finish.
@@ -91,6 +92,8 @@ pub struct ShardDatabase(Arc<Shard>);
 struct Shard {
     database: Database,
     lane: SharedLane,
+    /// Ends the waits for answers; a timer for each would cost more than the gate.
+    alarm: Alarm,
 }
 
 impl ShardDatabase {
@@ -133,7 +136,9 @@ impl Db {
     /// # Errors
     /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
     pub async fn first<U>(&self, query: impl Yields<U>) -> Result<U> {
-        self.optional(query).await?.ok_or(Error::NotFound)
+        let place = self.enter().await?;
+        let statement = pin!(run::optional(place.connection(), self.types(), query));
+        self.watch(place.since(), statement).await?.ok_or(Error::NotFound)
     }
 
     /// The first row of the answer, if there is one.
@@ -142,7 +147,8 @@ impl Db {
     /// See [`Error`].
     pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
         let place = self.enter().await?;
-        self.watch(run::optional(place.connection(), self.types(), query)).await
+        let statement = pin!(run::optional(place.connection(), self.types(), query));
+        self.watch(place.since(), statement).await
     }
 
     /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
@@ -151,7 +157,8 @@ impl Db {
     /// See [`Error`].
     pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
         let place = self.enter().await?;
-        self.watch(run::load(place.connection(), self.types(), query)).await
+        let statement = pin!(run::load(place.connection(), self.types(), query));
+        self.watch(place.since(), statement).await
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
@@ -160,7 +167,8 @@ impl Db {
     /// See [`Error`].
     pub async fn execute(&self, query: impl Statement) -> Result<u64> {
         let place = self.enter().await?;
-        self.watch(run::execute(place.connection(), self.types(), query)).await
+        let statement = pin!(run::execute(place.connection(), self.types(), query));
+        self.watch(place.since(), statement).await
     }
 
     /// The same database, but each statement on a connection of its own: for what takes long
@@ -209,21 +217,28 @@ impl Db {
                 let entered = self.shard.0.lane.enter(&self.context).await;
                 let (permit, connection) =
                     entered.inspect_err(|error| self.metrics().failed(error))?;
-                Ok(Place::Shared { connection, _permit: permit })
+                Ok(Place::Shared { connection, permit })
             }
-            Lane::Exclusive | Lane::Stream => Ok(Place::Exclusive(self.take_exclusive().await?)),
+            Lane::Exclusive | Lane::Stream => {
+                let exclusive = self.take_exclusive().await?;
+                Ok(Place::Exclusive { exclusive, since: Moment::now() })
+            }
         }
     }
 
-    /// Ends the wait for an answer at the deadline, and measures it.
-    async fn watch<T>(&self, statement: impl Future<Output = Result<T>>) -> Result<T> {
-        let sent = Moment::now();
+    /// Ends the wait for an answer at the deadline, and measures it. What runs is pinned where it
+    /// was made: it is a thousand bytes large, and to move it through here costs as much as
+    /// looking up its statement.
+    async fn watch<T>(
+        &self,
+        sent: Moment,
+        statement: Pin<&mut impl Future<Output = Result<T>>>,
+    ) -> Result<T> {
         let deadline = self.context.deadline();
-        let answer = match tokio::time::timeout_at(deadline.instant(), statement).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(Error::DeadlinePassed { after: Moment::now().since(sent) }),
-        };
-        self.metrics().statement(self.lane).record(Moment::now().since(sent));
+        let answer = self.shard.0.alarm.until(deadline, statement).await;
+        let took = Moment::now().since(sent);
+        self.metrics().statement(self.lane).record(took);
+        let answer = answer.unwrap_or(Err(Error::DeadlinePassed { after: took }));
         answer.inspect_err(|error| self.metrics().failed(error))
     }
 
@@ -234,15 +249,22 @@ impl Db {
 
 /// A place on a lane; given back when the statement is done or the caller leaves.
 enum Place {
-    Shared { connection: Arc<Connection>, _permit: Permit },
-    Exclusive(Exclusive),
+    Shared { connection: Arc<Connection>, permit: Permit },
+    Exclusive { exclusive: Exclusive, since: Moment },
 }
 
 impl Place {
     fn connection(&self) -> &Arc<Connection> {
         match self {
             Place::Shared { connection, .. } => connection,
-            Place::Exclusive(exclusive) => exclusive.connection(),
+            Place::Exclusive { exclusive, .. } => exclusive.connection(),
+        }
+    }
+
+    fn since(&self) -> Moment {
+        match self {
+            Place::Shared { permit, .. } => permit.since(),
+            Place::Exclusive { since, .. } => *since,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tenfold_context::{Context, Deadline, Moment};
-use tenfold_overload::{Entrance, Limits, Occupancy, Permit};
+use tenfold_overload::{Arrived, Entrance, Limits, Occupancy, Permit};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -75,12 +75,19 @@ impl SharedLane {
         }
     }
 
-    /// A place on the lane and the connection to use.
+    /// A place on the lane and the connection to use. Usually both are there at once.
     pub(crate) async fn enter(&self, context: &Context) -> Result<(Permit, Arc<Connection>)> {
-        let permit = self.entrance.enter(context).await;
-        let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
+        let refused = |refusal| Error::Refused { lane: Lane::Shared, refusal };
+        let permit = match self.entrance.arrive(context).map_err(refused)? {
+            Arrived::Inside(permit) => permit,
+            Arrived::InLine(line) => line.turn().await.map_err(refused)?,
+        };
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
-        let connection = self.members[turn].connection(context.deadline()).await?;
+        let member = &self.members[turn];
+        let connection = match member.connected() {
+            Some(connection) => connection,
+            None => member.connection(context.deadline()).await?,
+        };
         Ok((permit, connection))
     }
 
@@ -100,13 +107,16 @@ impl Member {
         Member { state, keeper }
     }
 
+    /// The connection, if it is up.
+    fn connected(&self) -> Option<Arc<Connection>> {
+        match &*self.state.borrow() {
+            State::Up(connection) if !connection.is_closed() => Some(Arc::clone(connection)),
+            State::Up(_) | State::Down { .. } => None,
+        }
+    }
+
     /// The connection, waiting a little for one that is just being made.
     async fn connection(&self, deadline: Deadline) -> Result<Arc<Connection>> {
-        if let State::Up(connection) = &*self.state.borrow()
-            && !connection.is_closed()
-        {
-            return Ok(Arc::clone(connection));
-        }
         let asked = Moment::now();
         let mut state = self.state.clone();
         loop {

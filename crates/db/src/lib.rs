@@ -11,6 +11,7 @@
 //! Every wait ends at the deadline of the [`Context`](tenfold_context::Context); every place in
 //! a line or on a connection goes back when the caller leaves, cleaned up if need be.
 
+mod binds;
 mod cancel;
 mod connection;
 mod copy;

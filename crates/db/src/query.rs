@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use diesel::deserialize::FromSqlRow;
 use diesel::pg::{Pg, PgQueryBuilder};
-use diesel::query_builder::bind_collector::RawBytesBindCollector;
 use diesel::query_builder::{AsQuery, QueryBuilder, QueryFragment, QueryId};
 use diesel::query_dsl::CompatibleType;
 use tokio_postgres::types::Oid;
 
+use crate::binds::Binds;
 use crate::error::{Error, Result};
 use crate::row::PgRow;
-use crate::types::{CustomTypes, FirstLook, MissingTypes};
 
 /// Anything that diesel can build for Postgres: select, insert, update, delete, raw SQL with
 /// typed binds; static or boxed. Implemented for all of them.
@@ -61,46 +60,12 @@ pub(crate) enum Key {
     Text(Arc<str>, Box<[Oid]>),
 }
 
-/// What travels to Postgres for one run of a query.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) key: Key,
-    /// Values in Postgres' binary format; `None` is NULL.
-    pub(crate) binds: Vec<Option<Vec<u8>>>,
-    /// The types of the values, for preparing.
-    pub(crate) bind_types: Vec<Oid>,
-    /// Whether diesel says that the text can come again; else it is run without a name.
-    pub(crate) cacheable: bool,
-}
-
-impl Request {
-    /// Takes out of a query what travels. `Err` names custom types (enums, domains, …) that
-    /// `types` has to look up first.
-    pub(crate) fn of<Q: Statement>(
-        query: &Q,
-        types: &Arc<CustomTypes>,
-    ) -> Result<Result<Request, MissingTypes>> {
-        let mut collector = RawBytesBindCollector::<Pg>::new();
-        let mut first_look = FirstLook::default();
-        query.collect_binds(&mut collector, &mut first_look, &Pg).map_err(Error::mistranslated)?;
-        if first_look.saw_custom_type() {
-            collector = RawBytesBindCollector::new();
-            let mut lookup = types.lookup();
-            query.collect_binds(&mut collector, &mut lookup, &Pg).map_err(Error::mistranslated)?;
-            if let Some(missing) = lookup.missing() {
-                return Ok(Err(missing));
-            }
-        }
-        let mut bind_types = Vec::with_capacity(collector.metadata.len());
-        for metadata in &collector.metadata {
-            bind_types.push(metadata.oid().map_err(Error::mistranslated)?);
-        }
-        let cacheable = query.is_safe_to_cache_prepared(&Pg).map_err(Error::mistranslated)?;
-        let key = match Q::query_id() {
+impl Key {
+    pub(crate) fn of<Q: Statement>(query: &Q, binds: &Binds) -> Result<Key> {
+        Ok(match Q::query_id() {
             Some(id) => Key::Type(id),
-            None => Key::Text(sql_of(query)?, bind_types.as_slice().into()),
-        };
-        Ok(Ok(Request { key, binds: collector.binds, bind_types, cacheable }))
+            None => Key::Text(sql_of(query)?, binds.types()?),
+        })
     }
 }
 

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use diesel::pg::{Pg, PgValue};
+use diesel::pg::{Pg, PgValue, TypeOidLookup};
 use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
+use tokio_postgres::Column;
 use tokio_postgres::types::{FromSql, Type};
 
 /// One row of an answer.
@@ -40,8 +41,7 @@ impl<'a> Row<'a, Pg> for PgRow {
         let index = self.idx(index)?;
         // Cannot fail: the index is checked above, and `Raw` accepts every type and value.
         let Raw(raw) = self.0.try_get(index).ok()?;
-        let column = &self.0.columns()[index];
-        Some(PgField { name: column.name(), oid: NonZeroU32::new(column.type_().oid())?, raw })
+        Some(PgField { column: &self.0.columns()[index], raw })
     }
 
     fn partial_row(&self, range: Range<usize>) -> PartialRow<'_, PgRow> {
@@ -64,18 +64,24 @@ impl RowIndex<&str> for PgRow {
 /// One value of a row.
 #[derive(Debug)]
 pub struct PgField<'a> {
-    name: &'a str,
-    oid: NonZeroU32,
+    column: &'a Column,
     raw: Option<&'a [u8]>,
 }
 
 impl Field<'_, Pg> for PgField<'_> {
     fn field_name(&self) -> Option<&str> {
-        Some(self.name)
+        Some(self.column.name())
     }
 
     fn value(&self) -> Option<PgValue<'_>> {
-        self.raw.map(|raw| PgValue::new(raw, &self.oid))
+        self.raw.map(|raw| PgValue::new(raw, self))
+    }
+}
+
+/// Looked up only for values that can be of several types.
+impl TypeOidLookup for PgField<'_> {
+    fn lookup(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.column.type_().oid()).expect("no type has the number 0")
     }
 }
 

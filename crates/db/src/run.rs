@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 
-use crate::connection::{Connection, Rows};
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::query::{Statement, Yields};
 use crate::row::PgRow;
@@ -18,7 +18,7 @@ pub(crate) async fn load<U, Q: Yields<U>>(
     types: &Arc<CustomTypes>,
     query: Q,
 ) -> Result<Vec<U>> {
-    let mut rows = pin!(rows(connection, types, query.into_statement()).await?);
+    let mut rows = pin!(connection.rows(query.into_statement(), types).await?);
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await? {
         values.push(decode::<U, Q>(&row)?);
@@ -33,7 +33,7 @@ pub(crate) async fn optional<U, Q: Yields<U>>(
     types: &Arc<CustomTypes>,
     query: Q,
 ) -> Result<Option<U>> {
-    let mut rows = pin!(rows(connection, types, query.into_statement()).await?);
+    let mut rows = pin!(connection.rows(query.into_statement(), types).await?);
     let Some(row) = rows.try_next().await? else { return Ok(None) };
     let value = decode::<U, Q>(&row)?;
     let mut superfluous = 0_u64;
@@ -56,18 +56,7 @@ pub(crate) async fn execute<Q: Statement>(
     types: &Arc<CustomTypes>,
     query: Q,
 ) -> Result<u64> {
-    let ready = connection.ready(query, types).await?;
-    connection.execute(ready).await
-}
-
-/// The rows as they come.
-pub(crate) async fn rows<Q: Statement>(
-    connection: &Arc<Connection>,
-    types: &Arc<CustomTypes>,
-    statement: Q,
-) -> Result<Rows> {
-    let ready = connection.ready(statement, types).await?;
-    connection.rows(ready).await
+    connection.execute(query, types).await
 }
 
 /// One row as the value that the query promised.

@@ -2,7 +2,7 @@
 //! that asked for the same statement.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use tokio::sync::OnceCell;
@@ -12,6 +12,15 @@ use crate::query::Key;
 
 /// A place for one prepared statement; whoever comes first prepares it.
 pub(crate) type Slot = Arc<OnceCell<Statement>>;
+
+/// What there is of a statement on a connection.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It has been prepared.
+    Prepared(Statement),
+    /// Somebody is just preparing it, or tried and failed.
+    Slot(Slot),
+}
 
 /// The least recently used statement makes room for a new one and is closed in Postgres when
 /// its last user is done.
@@ -23,22 +32,28 @@ impl Statements {
         Statements(Mutex::new(LruCache::new(statements_max)))
     }
 
+    /// This statement, if it has come before.
+    pub(crate) fn find(&self, key: &Key) -> Option<Found> {
+        let mut cache = self.cache();
+        let slot = cache.get(key)?;
+        Some(match slot.get() {
+            Some(statement) => Found::Prepared(statement.clone()),
+            None => Found::Slot(Arc::clone(slot)),
+        })
+    }
+
     /// The slot of this statement, empty if it is new. The lock is not held while preparing.
     pub(crate) fn slot(&self, key: &Key) -> Slot {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match cache.get(key) {
-            Some(slot) => Arc::clone(slot),
-            None => {
-                let slot = Slot::default();
-                cache.put(key.clone(), Arc::clone(&slot));
-                slot
-            }
-        }
+        Arc::clone(self.cache().get_or_insert_ref(key, Slot::default))
     }
 
     /// Forgets a statement that Postgres does not accept any more.
     pub(crate) fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
+        self.cache().pop(key);
+    }
+
+    fn cache(&self) -> MutexGuard<'_, LruCache<Key, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -36,7 +36,7 @@ impl Db {
             let place = db.streams().enter(context).await;
             let place = place.map_err(|refusal| Error::Refused { lane: Lane::Stream, refusal })?;
             let exclusive = db.take_exclusive().await?;
-            let started = run::rows(exclusive.connection(), db.types(), query.into_statement());
+            let started = exclusive.connection().rows(query.into_statement(), db.types());
             let rows = match tokio::time::timeout_at(context.deadline().instant(), started).await {
                 Ok(rows) => rows?,
                 Err(_elapsed) => {
