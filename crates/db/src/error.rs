@@ -206,6 +206,11 @@ impl PostgresError {
         [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(self.0.code())
     }
 
+    /// Whether its disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        self.0.code() == &SqlState::DISK_FULL
+    }
+
     pub(crate) fn state(&self) -> &SqlState {
         self.0.code()
     }
