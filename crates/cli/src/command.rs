@@ -68,6 +68,8 @@ pub(crate) enum Error {
         said.as_deref().map_or_else(String::new, |said| format!(", after Postgres said: {said}"))
     )]
     Catalog { cause: tenfold_db::Error, said: Option<String> },
+    #[error("the disk is full, so the catalog could not be loaded: {0}")]
+    DiskFull(tenfold_db::Error),
     #[error(transparent)]
     Failed(Failure),
     #[error(

@@ -85,7 +85,10 @@ fn on_database(
     let settings = config.get::<DatabaseSettings>();
     let url = settings.url.clone().ok_or(Error::NoDatabase)?;
     let source = FileBasedMigrations::from_path(&arguments.folder).map_err(|error| {
-        Error::Migrations(format!("cannot read {}: {error}", arguments.folder.display()))
+        Error::Migrations(format!(
+            "cannot read the folder of migrations, {}: {error}; name another one with --folder",
+            arguments.folder.display()
+        ))
     })?;
     event_loop()?.block_on(async {
         let opened = Database::open(&settings, "tenfold migrate", &Registry::new()).await;

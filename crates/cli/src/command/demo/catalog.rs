@@ -32,7 +32,10 @@ pub(super) async fn fill(running: &Running, products: u32) -> Result<(), Error> 
         load(&db, products).await
     });
     let filled = filled.await.map_err(|_gone| Error::Shard(index))?;
-    filled.map_err(|cause| Error::Catalog { cause, said: running.postgres_said() })
+    filled.map_err(|cause| match cause.postgres() {
+        Some(said) if said.is_disk_full() => Error::DiskFull(cause),
+        _ => Error::Catalog { cause, said: running.postgres_said() },
+    })
 }
 
 async fn load(db: &Db, products: u32) -> tenfold_db::Result<()> {

@@ -117,7 +117,7 @@ impl Step {
 }
 
 fn sold_out(answer: &Answer) -> Option<String> {
-    (occurrences(answer, "\"sold_out\"") > 0).then(|| "sold out".to_owned())
+    (occurrences(answer, "/sold_out\"") > 0).then(|| "sold out".to_owned())
 }
 
 fn some_of(answer: &Answer, mark: &str, thing: &str) -> Option<String> {
