@@ -25,7 +25,7 @@ async fn panics() {
 
 /// Never answers by itself, but gives way at each deadline.
 async fn waits() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What no handler should do: it keeps the whole shard from doing anything else.
