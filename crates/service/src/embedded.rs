@@ -27,17 +27,18 @@ pub struct PostgresDied {
 }
 
 impl EmbeddedPostgres {
-    /// Starts it, with a database of that name.
+    /// Starts it, with a database of that name; `tell` hears what takes long.
     pub(crate) fn start(
         settings: EmbeddedSettings,
         database: &str,
+        tell: &dyn Fn(&str),
     ) -> Result<EmbeddedPostgres, StartError> {
         let options = PostgresOptions {
             data: settings.data,
             database: database.to_owned(),
             ..PostgresOptions::default()
         };
-        let postgres = Postgres::start(&options, &|line| tracing::info!("{line}"))?;
+        let postgres = Postgres::start(&options, tell)?;
         let url = Secret::new(postgres.url());
         tracing::info!(version = %postgres.version(), %url, "private postgres started");
         Ok(EmbeddedPostgres(Arc::new(Mutex::new(postgres))))

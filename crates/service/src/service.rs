@@ -23,6 +23,7 @@ pub fn service(name: &'static str) -> Service {
         version: "",
         migrations: None,
         embedded_database: false,
+        on_wait: Box::new(|line| tracing::info!("{line}")),
         routes: Box::new(Router::new),
     }
 }
@@ -33,6 +34,7 @@ pub struct Service {
     pub(crate) version: &'static str,
     pub(crate) migrations: Option<Arc<dyn Migrations>>,
     pub(crate) embedded_database: bool,
+    pub(crate) on_wait: Box<dyn Fn(&str) + Send>,
     pub(crate) routes: Box<dyn Fn() -> Router + Send>,
 }
 
@@ -60,6 +62,14 @@ impl Service {
     #[must_use]
     pub fn embedded_database(mut self) -> Service {
         self.embedded_database = true;
+        self
+    }
+
+    /// Tells somebody what makes the start take long, such as a Postgres that is fetched first:
+    /// a program for people. Otherwise it is a line of the log.
+    #[must_use]
+    pub fn on_wait(mut self, tell: impl Fn(&str) + Send + 'static) -> Service {
+        self.on_wait = Box::new(tell);
         self
     }
 

@@ -252,7 +252,8 @@ fn embedded_database(
     if !service.embedded_database {
         return Err(StartError::NoDatabase);
     }
-    let postgres = EmbeddedPostgres::start(config.get::<EmbeddedSettings>(), service.name)?;
+    let postgres =
+        EmbeddedPostgres::start(config.get::<EmbeddedSettings>(), service.name, &service.on_wait)?;
     let stopping = postgres.clone();
     lifecycle.started("postgres", STOP_TIMEOUT, async move |_| stopping.stop().map(drop));
     Ok(postgres)

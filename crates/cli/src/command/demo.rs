@@ -50,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     event_loop()?.block_on(async {
         let begun = Moment::now();
         let given_up = async { print(&format!("\n{}: stopping", signals.first().await)) };
-        let started = store::service().start_unless(&config, &registry, given_up).await?;
+        let service = store::service().on_wait(|line| say("postgres", line));
+        let started = service.start_unless(&config, &registry, given_up).await?;
         let Some(running) = started else { return Ok(interrupted(arguments)) };
         let shards = counted(running.shards().len(), "shard");
         let address = running.address();

@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod full_disk;
 mod migrate;
+mod no_postgres;
 mod ports;
 mod signals;
 mod support;
