@@ -43,7 +43,8 @@ async fn what_runs_finishes_and_nobody_new_gets_in() {
     permits.add_permits(2);
     let answer = running.read_response().await.unwrap();
     assert_eq!((answer.status, answer.text()), (200, "done".to_owned()));
-    assert_eq!(answer.header("connection"), Some("close"));
+    // Whether its shard had heard of the drain in time to say so in the head, or not.
+    assert!(running.read_until_closed().await.unwrap().0.is_empty());
     assert_eq!(stream.await.unwrap().unwrap().status(), 200);
     let (report, _shards) = drain.await.unwrap();
     assert_eq!(report.cut, 0);
