@@ -97,6 +97,8 @@ async fn check_second(signal: &str, code: i32) {
     program.signal(signal);
     assert_eq!(program.end().await.status.code(), Some(code));
     until("its server is gone", || servers(id).is_empty()).await;
+    // What was left goes at the next start, which may be a long time after the tests.
+    folders(id).into_iter().for_each(|folder| drop(std::fs::remove_dir_all(folder)));
 }
 
 #[tokio::test]
