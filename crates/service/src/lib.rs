@@ -16,12 +16,13 @@
 mod command_line;
 mod embedded;
 mod error;
+mod running;
 mod service;
 mod settings;
 mod start;
 
 pub use embedded::PostgresDied;
 pub use error::StartError;
+pub use running::{Failure, Running};
 pub use service::{Service, service};
 pub use settings::{EmbeddedSettings, known_settings};
-pub use start::{Failure, Running};

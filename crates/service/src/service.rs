@@ -13,7 +13,8 @@ use tenfold_telemetry::metrics::Registry;
 
 use crate::command_line;
 use crate::error::StartError;
-use crate::start::{self, Running};
+use crate::running::Running;
+use crate::start;
 
 /// Begins to describe a service of this name, which stands in its log lines, in `/buildinfo`
 /// and in Postgres' list of connections.

@@ -1,23 +1,21 @@
 //! The order in which the parts of a service start: first what can fail for lack of something
 //! outside, last the door. They stop in reverse.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use tenfold_config::{Config, Secret};
+use tenfold_config::Config;
 use tenfold_context::Deadline;
 use tenfold_db::{Database, DatabaseSettings, ShardDatabase};
-use tenfold_runtime::{
-    Lifecycle, Offload, RuntimeSettings, ShardDied, ShardHandle, Shards, StopReport,
-};
+use tenfold_runtime::{Lifecycle, Offload, RuntimeSettings, ShardHandle, Shards};
 use tenfold_server::{
     Admin, AdminPages, AdminSettings, App, BuildInfo, Readiness, Resources, Server, ServerSettings,
 };
 use tenfold_telemetry::log::LogSettings;
 use tenfold_telemetry::metrics::{Registry, register_process};
 
-use crate::embedded::{EmbeddedPostgres, PostgresDied};
+use crate::embedded::EmbeddedPostgres;
 use crate::error::StartError;
+use crate::running::{Running, Started};
 use crate::service::Service;
 use crate::settings::EmbeddedSettings;
 
@@ -26,100 +24,6 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Time for stopping a part that has nothing to wait for.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A service that runs. Dropping it ends it without a drain; [`Running::stop`] is the orderly
-/// end.
-#[derive(Debug)]
-pub struct Running {
-    lifecycle: Lifecycle,
-    started: Started,
-}
-
-/// What is known of a service once it runs.
-#[derive(Debug)]
-struct Started {
-    address: SocketAddr,
-    admin_address: SocketAddr,
-    database_url: Option<Secret>,
-    embedded: Option<EmbeddedPostgres>,
-    database: Option<Database>,
-    shards: Vec<ShardHandle>,
-    first_death: tokio::sync::watch::Receiver<Option<ShardDied>>,
-}
-
-/// What ends all sense in going on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// A shard is gone, and with it a part of all connections.
-    #[error(transparent)]
-    Shard(ShardDied),
-    /// The database is gone, and nobody but this service would start it again.
-    #[error(transparent)]
-    Postgres(PostgresDied),
-}
-
-impl Running {
-    /// Where it serves.
-    pub fn address(&self) -> SocketAddr {
-        self.started.address
-    }
-
-    /// Where its admin port is.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.started.admin_address
-    }
-
-    /// The address of its database, if it has one.
-    pub fn database_url(&self) -> Option<&Secret> {
-        self.started.database_url.as_ref()
-    }
-
-    /// Its database, if it has one: for what a program does beside serving, on a shard of its
-    /// [`shards`](Running::shards).
-    pub fn database(&self) -> Option<&Database> {
-        self.started.database.as_ref()
-    }
-
-    /// Its shards.
-    pub fn shards(&self) -> &[ShardHandle] {
-        &self.started.shards
-    }
-
-    /// What its private Postgres said of why it cannot go on, if it has one and that did lately.
-    pub fn postgres_said(&self) -> Option<String> {
-        self.started.embedded.as_ref().and_then(EmbeddedPostgres::said)
-    }
-
-    /// Waits for what ends all sense in going on: the death of a shard, or of the private
-    /// Postgres.
-    pub async fn failed(&self) -> Failure {
-        tokio::select! {
-            died = self.shard_died() => Failure::Shard(died),
-            died = self.postgres_died() => Failure::Postgres(died),
-        }
-    }
-
-    async fn shard_died(&self) -> ShardDied {
-        let mut first_death = self.started.first_death.clone();
-        match first_death.wait_for(Option::is_some).await.map(|death| death.clone()) {
-            Ok(Some(death)) => death,
-            // It has been stopped, and nobody died.
-            Ok(None) | Err(_) => std::future::pending().await,
-        }
-    }
-
-    async fn postgres_died(&self) -> PostgresDied {
-        match &self.started.embedded {
-            Some(embedded) => embedded.died().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Drains and stops everything, the door first; how that went, part by part.
-    pub async fn stop(self) -> StopReport {
-        self.lifecycle.stop().await
-    }
-}
 
 pub(crate) async fn start(
     service: Service,
