@@ -1,4 +1,4 @@
-//! What a catalog promises.
+//! What a catalog promises: the same products for the same seed, and no two alike in stock number.
 
 use std::collections::HashSet;
 

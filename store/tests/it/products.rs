@@ -72,6 +72,16 @@ async fn a_search_finds_words_in_any_form_and_ranks_the_name_first() {
         assert!(name.contains("Copper") && name.contains("Kettle"), "{product}");
     }
 
+    // The same word once: in one product's name, in another's description.
+    for (id, column) in [(4_999, "description"), (5_000, "name")] {
+        let update = format!("UPDATE products SET {column} = 'zanzibar' WHERE id = {id}");
+        let updated =
+            store.ask(async move |db| db.exclusive().execute(diesel::sql_query(update)).await);
+        assert_eq!(updated.await.unwrap(), 1);
+    }
+    let ranked = store.get_json("/products/search?words=zanzibar").await;
+    assert_eq!(ids(&ranked), [5_000, 4_999], "a word in the name weighs more");
+
     assert_eq!(ids(&store.get_json("/products/search?words=oak").await).len(), 20);
     assert_eq!(ids(&store.get_json("/products/search?words=oak&limit=3").await).len(), 3);
     for nothing in ["xyzzy", "the", "%26+%7C+%21+%28", "oak+-oak", "%F0%9F%A6%80"] {

@@ -1,4 +1,4 @@
-//! Bodies made of rows.
+//! Bodies made of rows: whole, at the pace of their reader, and visibly broken off when a row fails.
 
 use axum::BoxError;
 use axum::Router;
