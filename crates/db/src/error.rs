@@ -239,10 +239,9 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::NotFound => Class::NotFound,
-            Error::Refused { refusal: Refusal::Late { .. }, .. }
-            | Error::DeadlinePassed { .. }
-            | Error::OverBudget { .. } => Class::TooSlow,
+            // Late or not: nothing was sent, so trying again is safe.
             Error::Refused { .. } => Class::Saturated,
+            Error::DeadlinePassed { .. } | Error::OverBudget { .. } => Class::TooSlow,
             Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
             Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
             Error::Postgres(error) => error.class(),

@@ -50,7 +50,7 @@ async fn a_full_line_and_a_late_turn_are_told_apart() {
         late,
         Error::Refused { lane: Lane::Exclusive, refusal: Refusal::Late { .. } }
     ));
-    assert_eq!(late.class(), Class::TooSlow);
+    assert_eq!(late.class(), Class::Saturated);
     let full = full.unwrap_err();
     assert!(matches!(full, Error::Refused { refusal: Refusal::Full { .. }, .. }));
     assert_eq!(full.class(), Class::Saturated);
