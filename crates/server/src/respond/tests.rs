@@ -62,7 +62,7 @@ fn each_class_of_database_error_has_its_answer() {
             refused(Refusal::Full { waiting: 1, waiting_max: 1 }),
             "503 /problems/database_busy, again",
         ),
-        (refused(Refusal::Late { waited }), "504 /problems/database_too_slow"),
+        (refused(Refusal::Late { waited }), "503 /problems/database_busy, again"),
         (DbError::DeadlinePassed { after: waited }, "504 /problems/database_too_slow"),
         (over_budget, "504 /problems/database_too_slow"),
         (DbError::Closed, "503 /problems/database_unreachable, again"),
