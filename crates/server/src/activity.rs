@@ -1,9 +1,10 @@
 //! Whether a connection is still worth its place: decided from what its requests did and when,
 //! as a value, so that every rule is tested without a socket.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Version;
 use tenfold_context::Moment;
 
 use crate::metrics::Cut;
@@ -22,6 +23,10 @@ pub(crate) struct Activity {
     working: AtomicU32,
     /// When anything happened last, in nanoseconds of [`Moment`].
     last: AtomicU64,
+    /// Whether it speaks HTTP/2, which can be told to end between two requests.
+    http2: AtomicBool,
+    /// Whether the drain has begun.
+    draining: AtomicBool,
 }
 
 /// How long a connection may do nothing of use.
@@ -40,7 +45,7 @@ pub(crate) struct Patience {
 pub(crate) enum Stage {
     /// It serves requests.
     Serving,
-    /// The drain has begun; a first request that is on its way may still come.
+    /// The drain has begun; a request that is on its way may still come.
     LastRequest {
         /// For so long.
         until: Moment,
@@ -52,11 +57,12 @@ pub(crate) enum Stage {
     },
 }
 
-/// A client that connected just before the drain has this long to say what it wants: to end the
-/// connection in its face would lose a request that is on its way.
+/// A client that connected just before the drain, or had its last answer just before, has this
+/// long for another request: to end the connection in its face would lose one that is on its
+/// way. On HTTP/1.1 each answer says from then on that it is the last.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
 
-/// How often a connection in the drain is looked at for its first request.
+/// How often a connection in the drain is looked at for its last request.
 const LAST_REQUEST_LOOK: Duration = Duration::from_millis(20);
 
 /// Time that a connection without requests has to end by itself once it was asked to.
@@ -91,11 +97,16 @@ impl Activity {
             in_flight: AtomicU32::new(0),
             working: AtomicU32::new(0),
             last: AtomicU64::new(now.as_nanos()),
+            http2: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
     /// A request has come, and its handler begins.
-    pub(crate) fn request_begins(&self) {
+    pub(crate) fn request_begins(&self, version: Version) {
+        if version == Version::HTTP_2 {
+            self.http2.store(true, Ordering::Relaxed);
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.working.fetch_add(1, Ordering::Relaxed);
@@ -118,6 +129,17 @@ impl Activity {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// The drain has begun.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer that begins now is the last one and must say so: HTTP/1.1 has no other
+    /// way to tell a client that its next request has to go elsewhere.
+    pub(crate) fn answers_for_the_last_time(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) && !self.http2.load(Ordering::Relaxed)
+    }
+
     /// Whether any request has come yet.
     fn has_begun(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
@@ -129,7 +151,9 @@ impl Activity {
             if now < until { Verdict::Keep(until) } else { otherwise }
         };
         if let Stage::LastRequest { until } = stage {
-            let still_comes = !self.has_begun() && now < until;
+            // HTTP/2 says which requests it has taken, so none can be lost between two answers.
+            let may_come = !self.has_begun() || !self.http2.load(Ordering::Relaxed);
+            let still_comes = may_come && now < until;
             return if still_comes { Verdict::Keep(now + LAST_REQUEST_LOOK) } else { Verdict::End };
         }
         // Whatever the client does next, it does after now, so none of its times is over before.
@@ -184,7 +208,7 @@ mod tests {
     #[test]
     fn one_that_has_nothing_more_to_ask_is_retired() {
         let activity = Activity::opened(at(0));
-        activity.request_begins();
+        activity.request_begins(Version::HTTP_11);
         activity.reader_turn(at(2));
         activity.request_ends(at(3));
         assert_eq!(activity.verdict(at(4), Stage::Serving, PATIENCE), Verdict::Keep(at(13)));
@@ -194,7 +218,7 @@ mod tests {
     #[test]
     fn one_that_takes_nothing_is_cut_and_one_that_waits_for_us_is_not() {
         let activity = Activity::opened(at(0));
-        activity.request_begins();
+        activity.request_begins(Version::HTTP_11);
         assert_eq!(activity.verdict(at(100), Stage::Serving, PATIENCE), Verdict::Keep(at(105)));
         activity.reader_turn(at(101));
         assert_eq!(activity.verdict(at(105), Stage::Serving, PATIENCE), Verdict::Keep(at(106)));
@@ -206,9 +230,9 @@ mod tests {
     #[test]
     fn one_busy_request_keeps_the_connection_of_a_stalled_one() {
         let activity = Activity::opened(at(0));
-        activity.request_begins();
+        activity.request_begins(Version::HTTP_11);
         activity.reader_turn(at(0));
-        activity.request_begins();
+        activity.request_begins(Version::HTTP_11);
         assert_eq!(activity.verdict(at(50), Stage::Serving, PATIENCE), Verdict::Keep(at(55)));
     }
 
@@ -216,7 +240,7 @@ mod tests {
     fn one_that_was_asked_to_end_has_a_while_to_do_so() {
         let activity = Activity::opened(at(0));
         let ending = Stage::Ending { since: at(20) };
-        activity.request_begins();
+        activity.request_begins(Version::HTTP_11);
         assert_eq!(activity.verdict(at(20), ending, PATIENCE), Verdict::Keep(at(25)));
         activity.reader_turn(at(21));
         activity.request_ends(at(22));
@@ -225,16 +249,31 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_waits_a_moment_for_a_first_request() {
+    fn a_drain_waits_a_moment_for_a_last_request() {
         let activity = Activity::opened(at(0));
         let drained = Stage::Serving.drain(at(0));
         let look = Moment::ZERO + LAST_REQUEST_LOOK;
         assert_eq!(activity.verdict(at(0), drained, PATIENCE), Verdict::Keep(look));
         let over = Moment::ZERO + LAST_REQUEST;
         assert_eq!(activity.verdict(over, drained, PATIENCE), Verdict::End);
-        activity.request_begins();
-        assert_eq!(activity.verdict(at(0), drained, PATIENCE), Verdict::End);
+        activity.request_begins(Version::HTTP_11);
+        assert_eq!(activity.verdict(at(0), drained, PATIENCE), Verdict::Keep(look));
+        assert_eq!(activity.verdict(over, drained, PATIENCE), Verdict::End);
         let ending = Stage::Ending { since: at(0) };
         assert_eq!(ending.drain(at(9)), ending);
+    }
+
+    #[test]
+    fn a_drain_tells_http2_at_once_and_http1_with_its_answer() {
+        let (http1, http2) = (Activity::opened(at(0)), Activity::opened(at(0)));
+        http1.request_begins(Version::HTTP_11);
+        http2.request_begins(Version::HTTP_2);
+        assert!(!http1.answers_for_the_last_time());
+        http1.drain();
+        http2.drain();
+        let drained = Stage::Serving.drain(at(0));
+        assert_eq!(http2.verdict(at(0), drained, PATIENCE), Verdict::End);
+        assert!(http1.answers_for_the_last_time());
+        assert!(!http2.answers_for_the_last_time());
     }
 }

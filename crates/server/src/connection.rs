@@ -118,7 +118,10 @@ impl Connections {
                 () = look.as_mut() => {}
                 next = drain::next(&mut phase) => match next {
                     Phase::Ended => return Err(Cut::Drain),
-                    Phase::Serving | Phase::Draining => stage = stage.drain(Moment::now()),
+                    Phase::Serving | Phase::Draining => {
+                        activity.drain();
+                        stage = stage.drain(Moment::now());
+                    }
                 },
             }
         }

@@ -10,7 +10,8 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, StatusCode, Uri};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use tenfold_context::{Context, Moment};
 use tenfold_overload::Permit;
@@ -57,7 +58,7 @@ impl Exchange {
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Exchange {
-        activity.request_begins();
+        activity.request_begins(request.version());
         metrics.in_flight.increment();
         Exchange {
             context,
@@ -79,7 +80,12 @@ impl Exchange {
     }
 
     /// The answer begins: from here on the exchange lives in its body.
-    pub(crate) fn answer(mut self, response: Response) -> http::Response<AnswerBody> {
+    pub(crate) fn answer(mut self, mut response: Response) -> http::Response<AnswerBody> {
+        // An answer that changes the protocol has said already what becomes of the connection.
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !upgrades && self.activity.answers_for_the_last_time() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.status = response.status();
         let bodiless = self.method == Method::HEAD
             || self.status == StatusCode::NO_CONTENT

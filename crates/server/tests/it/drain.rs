@@ -36,7 +36,7 @@ async fn what_runs_finishes_and_nobody_new_gets_in() {
         let report = server.serving.drain(&ready).await;
         (report, server.shards)
     });
-    // The idle connection is told at once.
+    // The idle connection is ended soon, although it is not asked anything any more.
     assert!(idle.read_until_closed().await.unwrap().0.is_empty());
     assert_eq!(readiness.not_ready_because().as_deref(), Some("the service is draining"));
     assert!(Client::connect(address).await.is_err());
@@ -80,6 +80,30 @@ async fn a_request_that_is_on_its_way_is_served() {
     }
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert_eq!(client.read_response().await.unwrap().text(), "home");
+    assert_eq!(drain.await.unwrap().0.cut, 0);
+}
+
+#[tokio::test]
+async fn one_that_asks_again_is_served_and_told_that_it_was_the_last_time() {
+    let server = start(routes(&no_permits()));
+    let address = server.address;
+    let mut client = Client::connect(address).await.unwrap();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let answer = client.read_response().await.unwrap();
+    assert_eq!(answer.header("connection"), None);
+    let drain =
+        tokio::spawn(
+            async move { (server.serving.drain(&Readiness::starting()).await, server.shards) },
+        );
+    while Client::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // It cannot know of the drain yet.
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let answer = client.read_response().await.unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "home".to_owned()));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(client.read_until_closed().await.unwrap().0.is_empty());
     assert_eq!(drain.await.unwrap().0.cut, 0);
 }
 
