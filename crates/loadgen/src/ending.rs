@@ -1,0 +1,118 @@
+//! How a request can end, as the one who sent it sees it.
+
+/// What became of a request that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The right answer, in time.
+    Good,
+    /// The right answer, but later than the scenario's `latency_max`.
+    Slow,
+    /// An answer with another status or body than the scenario calls good.
+    Wrong,
+    /// Turned away: 429 or 503.
+    Refused,
+    /// No whole answer within the client's patience.
+    TimedOut,
+    /// No answer that can be read: see [`Failure`].
+    Failed,
+    /// The client went away before the answer was there, as the scenario told it to.
+    LeftEarly,
+}
+
+impl Ending {
+    /// All of them, in the order in which reports list them.
+    pub const ALL: [Ending; 7] = [
+        Ending::Good,
+        Ending::Slow,
+        Ending::Wrong,
+        Ending::Refused,
+        Ending::TimedOut,
+        Ending::Failed,
+        Ending::LeftEarly,
+    ];
+
+    /// The name in reports: `timed_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Good => "good",
+            Ending::Slow => "slow",
+            Ending::Wrong => "wrong",
+            Ending::Refused => "refused",
+            Ending::TimedOut => "timed_out",
+            Ending::Failed => "failed",
+            Ending::LeftEarly => "left_early",
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No connection: refused, unreachable, or nothing was left to open one with.
+    Connect,
+    /// No agreement on TLS or on the protocol.
+    Handshake,
+    /// The connection was reset or broke.
+    Reset,
+    /// The connection was closed in the middle of an answer.
+    HalfAnswer,
+    /// The connection was closed without a byte of an answer.
+    NoAnswer,
+    /// What came is not HTTP.
+    Garbage,
+    /// The answer is larger than what is looked at: see [`crate::ANSWER_BYTES_MAX`].
+    TooLarge,
+}
+
+impl Failure {
+    /// All of them.
+    pub const ALL: [Failure; 7] = [
+        Failure::Connect,
+        Failure::Handshake,
+        Failure::Reset,
+        Failure::HalfAnswer,
+        Failure::NoAnswer,
+        Failure::Garbage,
+        Failure::TooLarge,
+    ];
+
+    /// The name in reports: `half_answer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::Connect => "connect",
+            Failure::Handshake => "handshake",
+            Failure::Reset => "reset",
+            Failure::HalfAnswer => "half_answer",
+            Failure::NoAnswer => "no_answer",
+            Failure::Garbage => "garbage",
+            Failure::TooLarge => "too_large",
+        }
+    }
+}
+
+/// Why a request that was due has not been sent. It is the generator that could not, and never
+/// the service that would not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotOffered {
+    /// Every connection was busy, and as many requests waited for one as may.
+    BacklogFull,
+    /// Its client's patience ended while it waited for a connection.
+    Expired,
+    /// As many retries waited for their time as may.
+    RetriesFull,
+}
+
+impl NotOffered {
+    /// All of them.
+    pub const ALL: [NotOffered; 3] =
+        [NotOffered::BacklogFull, NotOffered::Expired, NotOffered::RetriesFull];
+
+    /// The name in reports: `backlog_full`.
+    pub fn name(self) -> &'static str {
+        match self {
+            NotOffered::BacklogFull => "backlog_full",
+            NotOffered::Expired => "expired",
+            NotOffered::RetriesFull => "retries_full",
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A connection of HTTP/2: many requests at once, each with a task that waits for it.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
+use http::{HeaderValue, Request};
+
+use crate::ANSWER_BYTES_MAX;
+use crate::connection;
+use crate::ending::Failure;
+use crate::engine::{End, Job, Seat, Shared};
+use crate::http1::{body_is_right, capture, seconds_of, until_cut};
+use crate::scenario::Escape;
+
+/// What the service may send before it must wait for us: enough that it never does.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+
+/// Opens the connection for the request that sits there, and as many seats as it may have.
+pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
+    let sender = match until_cut(&shared, first, open(&shared)).await {
+        Ok(Ok(sender)) => sender,
+        Ok(Err(failure)) => return shared.close(first, End::Failed(failure)),
+        Err(cut) => return shared.close(first, End::Cut(cut)),
+    };
+    let streams = shared.plan.behaviour.streams_max;
+    let connection = Rc::new(Connection { shared: shared.clone(), seats: Cell::new(streams) });
+    for number in 0..streams {
+        let seat = if number == 0 { first } else { shared.add_seat() };
+        tokio::task::spawn_local(work(connection.clone(), seat, sender.clone()));
+    }
+}
+
+struct Connection {
+    shared: Rc<Shared>,
+    /// How many seats are not closed yet.
+    seats: Cell<usize>,
+}
+
+async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, Failure> {
+    let plan = shared.plan.clone();
+    let stream = connection::open(&plan).await?;
+    let (sender, connection) = client::Builder::new()
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .enable_push(false)
+        .handshake(stream)
+        .await
+        .map_err(|_| Failure::Handshake)?;
+    // Its end is seen by every request that is on it, and by the next that would be.
+    tokio::task::spawn_local(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+/// Serves one seat until the connection ends.
+async fn work(connection: Rc<Connection>, seat: Seat, mut sender: SendRequest<Bytes>) {
+    let shared = &connection.shared;
+    loop {
+        let Some(job) = next(shared, seat, &mut sender).await else {
+            shared.move_on(seat);
+            break;
+        };
+        let end = match until_cut(shared, seat, exchange(shared, seat, job, &mut sender)).await {
+            Ok(end) => end,
+            Err(cut) => End::Cut(cut),
+        };
+        shared.finish(seat, end);
+    }
+    connection.seats.set(connection.seats.get() - 1);
+    if connection.seats.get() == 0 {
+        shared.close_connection();
+    }
+}
+
+/// The next request of a seat, or nothing, when the connection takes no more.
+async fn next(shared: &Shared, seat: Seat, sender: &mut SendRequest<Bytes>) -> Option<Job> {
+    poll_fn(|cx| {
+        // Ready, or waiting for a stream to become free: the connection lives.
+        if let Poll::Ready(Err(_)) = sender.poll_ready(cx) {
+            return Poll::Ready(None);
+        }
+        let mut engine = shared.engine.borrow_mut();
+        engine.seats().listen(seat, cx.waker());
+        match engine.seats().read(seat) {
+            Some(job) => Poll::Ready(Some(job)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn exchange(
+    shared: &Rc<Shared>,
+    seat: Seat,
+    job: Job,
+    sender: &mut SendRequest<Bytes>,
+) -> End {
+    match answer(shared, seat, job, sender).await {
+        Ok(end) => end,
+        Err(failure) => End::Failed(failure),
+    }
+}
+
+async fn answer(
+    shared: &Rc<Shared>,
+    seat: Seat,
+    job: Job,
+    sender: &mut SendRequest<Bytes>,
+) -> Result<End, Failure> {
+    let (request, body) = write(shared, &job).ok_or(Failure::Garbage)?;
+    poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|error| failure_of(&error))?;
+    let now = shared.now();
+    {
+        let mut engine = shared.engine.borrow_mut();
+        engine.note_sent(&job, now);
+        engine.seats().mark_sent(seat, now);
+    }
+    let (response, mut stream) =
+        sender.send_request(request, body.is_empty()).map_err(|error| failure_of(&error))?;
+    if !body.is_empty() {
+        stream.send_data(body, true).map_err(|error| failure_of(&error))?;
+    }
+    let response = response.await.map_err(|error| failure_of(&error))?;
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get(http::header::RETRY_AFTER)
+        .and_then(|value| seconds_of(value.as_bytes()));
+    let prepared = &shared.plan.requests[job.request];
+    let mut kept = Vec::new();
+    let mut body = response.into_body();
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|_| Failure::HalfAnswer)?;
+        shared.engine.borrow_mut().record.bytes_read += data.len() as u64;
+        if prepared.wants_body {
+            if kept.len() + data.len() > ANSWER_BYTES_MAX {
+                return Err(Failure::TooLarge);
+            }
+            kept.extend_from_slice(&data);
+        }
+        if job.reads_slowly {
+            let pace = f64::from(shared.plan.behaviour.slow_readers.what);
+            tokio::time::sleep(Duration::from_secs_f64(data.len() as f64 / pace)).await;
+        }
+        // What was not released is not sent: a stream that is gone needs no more.
+        let _ = body.flow_control().release_capacity(data.len());
+    }
+    if prepared.request.good.takes(status) {
+        capture(shared, &job, &kept);
+    }
+    let body_is_right = body_is_right(&prepared.request.good, &kept);
+    Ok(End::Answer { status, body_is_right, retry_after })
+}
+
+/// The request and its body; nothing if its path or a header is none, once its values are in.
+fn write(shared: &Shared, job: &Job) -> Option<(Request<()>, Bytes)> {
+    let prepared = &shared.plan.requests[job.request];
+    shared.with_values(job, |values| {
+        let mut uri =
+            format!("{}://{}", shared.plan.target.scheme(), prepared.authority).into_bytes();
+        prepared.request.path.write(&mut uri, values, Escape::Path);
+        let mut request =
+            Request::builder().method(prepared.request.method.clone()).uri(uri.as_slice());
+        for (name, value) in &prepared.headers {
+            let mut written = Vec::new();
+            value.write(&mut written, values, Escape::Header);
+            request = request.header(name, HeaderValue::from_bytes(&written).ok()?);
+        }
+        let mut body = Vec::new();
+        prepared.request.body.write(&mut body, values, Escape::Nothing);
+        if !body.is_empty() {
+            request = request.header(http::header::CONTENT_LENGTH, body.len());
+        }
+        Some((request.body(()).ok()?, Bytes::from(body)))
+    })
+}
+
+fn failure_of(error: &h2::Error) -> Failure {
+    if error.is_io() || error.is_reset() || error.is_go_away() {
+        Failure::Reset
+    } else {
+        Failure::Garbage
+    }
+}

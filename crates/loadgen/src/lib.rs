@@ -1,0 +1,63 @@
+//! Offers load to any HTTP service by a clock that does not wait for it, and tells what came
+//! back, when, and whether the generator itself can be believed.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tenfold_loadgen::{Ending, Run, Scenario, Schedule, Spacing};
+//!
+//! let scenario = Scenario::get("http://127.0.0.1:8080/products")?;
+//! let load = Schedule::ramp(100.0, 2000.0, Duration::from_secs(20))
+//!     .then(&Schedule::constant(2000.0, Duration::from_secs(40)))
+//!     .spaced(Spacing::Poisson);
+//! let outcome = Run::open(&scenario, load)
+//!     .phases([("warm up", Duration::from_secs(20)), ("hold", Duration::from_secs(40))])
+//!     .run()?;
+//! let held = &outcome.record.phases[1].classes[0].first;
+//! println!("{} of {} were good", held.count(Ending::Good), held.intended);
+//! println!("{}", outcome.validity);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Open and closed.** In an open model ([`Run::open`]) requests come when they are due, as they
+//! do from people who do not know each other; latency counts from the *intended* moment, so that
+//! a stall is felt by all who came during it. In a closed model ([`Run::closed`]) each user waits
+//! for an answer before the next request, so that a service which stalls is asked less, and its
+//! stall is seen by a few alone.
+//!
+//! **A generator that tells on itself.** What it could not send in time is counted, never left
+//! out: see [`Record::lag_us`], [`NotOffered`] and [`Validity`].
+//!
+//! It shares no code with the server of this workspace, so that neither can hide the other's
+//! faults.
+
+mod alarm;
+mod arrival;
+mod connection;
+mod ending;
+mod engine;
+mod http1;
+mod http2;
+mod live;
+mod outcome;
+mod plan;
+mod record;
+mod run;
+pub mod scenario;
+mod tls;
+mod validity;
+
+pub use arrival::{Arrivals, Schedule, Spacing, TraceError, TraceErrors};
+pub use ending::{Ending, Failure, NotOffered};
+pub use live::Snapshot;
+pub use outcome::{Crossed, Outcome, Phase};
+pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};
+pub use run::{Run, RunError, Running, StartError, Stopper};
+pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
+pub use validity::{Limit, Validity};
+
+/// Histograms as they are in a [`Record`], for whoever draws or stores them.
+pub use hdrhistogram;
+
+/// The most bytes of an answer that are kept where its body is looked at; a larger one is a
+/// [`Failure::TooLarge`]. Bodies that nobody looks at have no bound.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,104 @@
+//! How clients behave: how many, how patient, how stubborn, how slow.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything about the clients that does not stand in their requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Behaviour {
+    /// The protocol that they speak.
+    pub protocol: Protocol,
+    /// Whether any certificate is taken for good. Only for tests of one's own service.
+    pub insecure: bool,
+    /// Certificates in PEM that are trusted, instead of those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The most connections that are open at one time. They are opened when they are needed, and
+    /// a request that finds none free waits for one.
+    pub connections_max: usize,
+    /// The most requests that wait for a connection. What comes on top is not offered, which
+    /// makes the run invalid: see [`crate::Validity`].
+    pub backlog_max: usize,
+    /// The most requests at one time on one connection of HTTP/2.
+    pub streams_max: usize,
+    /// How long a client waits for an answer, counted from the moment at which it wanted to ask.
+    pub timeout: Duration,
+    /// What a client does that was refused, got no answer in time, or a failure.
+    pub retries: Retries,
+    /// Clients that go away before the answer can be there.
+    pub leave_early: Share<Duration>,
+    /// Clients that read slowly.
+    pub slow_readers: SlowReaders,
+    /// How many clients there are, told apart by a header.
+    pub clients: u32,
+    /// The header that says which client asks; none if there is only one.
+    pub client_header: String,
+    /// The share of all requests that come from the first client alone: a flood when it is large.
+    pub flood_share: f64,
+}
+
+/// The protocol on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, one request at a time on a connection that is kept open.
+    Http1,
+    /// HTTP/2: by ALPN with TLS, with prior knowledge without.
+    Http2,
+}
+
+/// How stubborn clients are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// How often a request is sent again, at most.
+    pub max: u32,
+    /// The wait before the first retry; it doubles with each.
+    pub backoff: Duration,
+    /// Whether an answer's `retry-after` is waited for, if it is longer than the backoff.
+    pub honour_retry_after: bool,
+}
+
+/// A share of clients that do something, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share<T> {
+    /// Between 0 and 1.
+    pub share: f64,
+    /// After how long, or how fast.
+    pub what: T,
+}
+
+/// The share of clients that read slowly, and how many bytes per second they read.
+pub type SlowReaders = Share<u32>;
+
+impl Default for Behaviour {
+    fn default() -> Behaviour {
+        Behaviour {
+            protocol: Protocol::Http1,
+            insecure: false,
+            ca_file: None,
+            connections_max: 256,
+            backlog_max: 10_000,
+            streams_max: 100,
+            timeout: Duration::from_secs(2),
+            retries: Retries {
+                max: 0,
+                backoff: Duration::from_millis(100),
+                honour_retry_after: true,
+            },
+            leave_early: Share { share: 0.0, what: Duration::from_millis(50) },
+            slow_readers: Share { share: 0.0, what: 10_000 },
+            clients: 1,
+            client_header: "x-client".to_owned(),
+            flood_share: 0.0,
+        }
+    }
+}
+
+impl Retries {
+    /// How long a client waits before that retry, the first being 1.
+    pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>) -> Duration {
+        let backoff = self.backoff.saturating_mul(1 << (retry - 1).min(16));
+        match retry_after {
+            Some(retry_after) if self.honour_retry_after => backoff.max(retry_after),
+            _ => backoff,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Scenario, ScenarioErrors> {
+    Scenario::parse(text, Path::new("no-such-folder"))
+}
+
+#[test]
+fn a_whole_scenario_is_read() {
+    let scenario = parse(
+        r#"
+        target = "https://shop.example:8443"
+        [good]
+        status = ["2xx", 304]
+        latency_max = "250ms"
+        [lists]
+        words = ["red shoe", "hat"]
+        [[request]]
+        class = "browse"
+        weight = 9
+        path = "/products/{{zipf 1 1000 1.1}}?q={{list words}}"
+        headers = { Accept = "application/json" }
+        [[request]]
+        name = "buy"
+        class = "order"
+        method = "POST"
+        path = "/orders"
+        body = '{"n": {{sequence}}}'
+        capture = { order = "/id" }
+        good = { status = [201], body_contains = "id" }
+        [[request]]
+        class = "order"
+        path = "/orders/{{captured order or 1}}"
+        [client]
+        http = "2"
+        insecure = true
+        ca_file = "ca.pem"
+        connections_max = 3
+        retries = 2
+        retry_after = false
+        leave_early_share = 0.5
+        [thresholds]
+        good_share_min = 0.99
+        [thresholds.class.order]
+        p99_max = "1s"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(scenario.target.url(), "https://shop.example:8443");
+    assert_eq!(scenario.classes, ["browse", "order"]);
+    assert_eq!(scenario.captured, ["order"]);
+    let [browse, buy, look] = scenario.requests.as_slice() else { panic!("three requests") };
+    assert_eq!((browse.name.as_str(), browse.weight), ("GET /products/?q=", 9.0));
+    assert_eq!(browse.headers[0].0, "accept");
+    assert!(browse.good.takes(304) && browse.good.takes(204) && !browse.good.takes(404));
+    assert_eq!(browse.good.latency_max, Duration::from_millis(250));
+    assert!(buy.good.takes(201) && !buy.good.takes(200));
+    assert_eq!(buy.good.latency_max, Duration::from_millis(250), "as the whole scenario says");
+    assert_eq!(buy.captures, [Capture { name: 0, pointer: "/id".to_owned() }]);
+    assert_eq!((buy.class, look.class), (1, 1));
+    let behaviour = &scenario.behaviour;
+    assert_eq!(behaviour.protocol, Protocol::Http2);
+    assert!(behaviour.insecure && !behaviour.retries.honour_retry_after);
+    assert_eq!(behaviour.ca_file.as_deref(), Some(Path::new("no-such-folder/ca.pem")));
+    assert_eq!((behaviour.connections_max, behaviour.retries.max), (3, 2));
+    assert_eq!(scenario.thresholds.all.good_share_min, Some(0.99));
+    assert_eq!(scenario.thresholds.classes[0].1.p99_max, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn every_error_is_told_at_once_with_its_line() {
+    let wrong = parse(
+        r#"target = "http://127.0.0.1:8080/shop"
+colour = "red"
+[good]
+status = ["3xxx"]
+latency_max = 500
+[lists]
+words = "words.txt"
+[[request]]
+clas = "browse"
+path = "products"
+method = "get"
+[[request]]
+path = "/{{zipf 1 10}}"
+weight = -1
+headers = { host = "x", "a b" = "c" }
+[[request]]
+capture = { order = "id" }
+[client]
+conections_max = 3
+http = "3"
+retries = "many"
+[thresholds.class.orders]
+p99 = "1s"
+"#,
+    )
+    .unwrap_err();
+    let expected = [
+        "line 1: `target` has the path /shop: \"http://127.0.0.1:8080\" is needed; paths belong to requests",
+        "line 2: unknown key `colour`: there are target, client, good, lists, request, thresholds",
+        "line 4: `good.status` is a list: a list such as [200, 201] or [\"2xx\", 404] is needed",
+        "line 5: `good.latency_max` is 500: a duration up to \"1d\" (such as \"250ms\", \"2s\" or \"1m\") is needed",
+        "line 7: `lists.words` cannot be read from no-such-folder/words.txt: No such file or directory (os error 2)",
+        "line 9: unknown key `request 1.clas`: did you mean `class`?",
+        "line 10: `path` is \"products\": it must begin with / and have neither spaces nor #, such as \"/search?q=red%20shoe\"",
+        "line 11: `method` is \"get\": did you mean \"GET\"?",
+        "line 13: `path`: `{{zipf 1 10}}` is not understood: {{zipf FROM TO EXPONENT}} is needed",
+        "line 14: `request 2.weight` is -1: a number from 0 to 1000000000 is needed",
+        "line 15: header \"host\" is written by the generator itself",
+        "line 15: header \"a b\" is no name of a header",
+        "line 16: a request has no `path`: path = \"/\"",
+        "line 17: `capture.order` needs a JSON pointer, such as \"/items/0/id\"",
+        "line 19: unknown key `client.conections_max`: did you mean `connections_max`?",
+        "line 20: `client.http` is \"3\": \"1.1\" or \"2\" is needed",
+        "line 21: `client.retries` is \"many\": a whole number from 0 to 1000 is needed",
+        "line 22: no request is of the class `orders`: there are all",
+    ];
+    assert_eq!(wrong.to_string().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn broken_and_empty_files_are_told() {
+    let broken = parse("target = \n[[request]]\npath = \"/\"").unwrap_err().to_string();
+    assert!(broken.starts_with("line 1: is not TOML here: "), "{broken}");
+    assert_eq!(
+        parse("").unwrap_err().to_string(),
+        "line 1: `target` is missing: target = \"http://127.0.0.1:8080\"\n\
+         line 1: there is no request: [[request]] with a `path` is needed"
+    );
+    let absent = Scenario::load(Path::new("no-such-folder/a.toml")).unwrap_err().to_string();
+    assert!(absent.starts_with("cannot be read: "), "{absent}");
+}
+
+#[test]
+fn the_template_reads_back_and_so_do_its_examples() {
+    let url = "https://shop.example/a?b={{c}}&d=\"";
+    assert!(template(url).is_err(), "a quote is no part of an address");
+    let braces = parse(&template("http://shop.example/?a={{b}}").unwrap()).unwrap();
+    assert_eq!(braces.requests[0].path, Text::literal("/?a=%7B%7Bb}}"), "nor are braces a value");
+    let text = template("https://shop.example/a?b=c").unwrap();
+    let scenario = parse(&text).unwrap();
+    assert_eq!(scenario.target.url(), "https://shop.example");
+    assert_eq!(scenario.requests[0].path, Text::literal("/a?b=c"));
+    assert_eq!(scenario.behaviour, Behaviour::default(), "what stands there is the default");
+
+    let examples: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(line) if line.starts_with('[') || line.contains(" = ") => format!("{line}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect::<String>()
+        .replace("words = \"words.txt\"", "words = [\"a\"]")
+        .replace("ca_file = \"ca.pem\"", "");
+    let scenario = parse(&examples).unwrap();
+    assert_eq!(scenario.requests.len(), 3);
+    assert_eq!(scenario.behaviour, Behaviour::default(), "examples are the defaults");
+}
+
+#[test]
+fn one_address_is_a_scenario() {
+    let scenario = Scenario::get("http://127.0.0.1:8080/a?b={{c}}").unwrap();
+    assert_eq!(scenario.requests[0].path, Text::literal("/a?b={{c}}"), "an address is no template");
+    let scenario = Scenario::get("http://127.0.0.1:8080/a?b=c").unwrap();
+    assert_eq!(scenario.requests[0].path, Text::literal("/a?b=c"));
+}
