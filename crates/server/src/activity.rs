@@ -2,6 +2,7 @@
 //! as a value, so that every rule is tested without a socket.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Version;
@@ -17,16 +18,52 @@ pub(crate) struct Activity {
     /// Requests whose head has come, ever.
     requests: AtomicU32,
     /// Requests whose answer has not ended.
-    in_flight: AtomicU32,
-    /// Those of them that are waiting for us: for their handler, or for their body's source.
-    /// The others have something ready that the reader has not taken.
-    working: AtomicU32,
+    answers: Mutex<Answers>,
     /// When anything happened last, in nanoseconds of [`Moment`].
     last: AtomicU64,
     /// Whether it speaks HTTP/2, which can be told to end between two requests.
     http2: AtomicBool,
     /// Whether the drain has begun.
     draining: AtomicBool,
+}
+
+/// The answers that have not ended; at most one on HTTP/1.1, and as many as
+/// `server.http2_streams_max` allows on HTTP/2.
+#[derive(Debug, Default)]
+struct Answers(Vec<Turn>);
+
+/// Who has to do something for an answer to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There is no answer at this place.
+    Nobody,
+    /// Its handler, or its body's source.
+    Ours,
+    /// Its reader, who has not taken what has been ready since then.
+    Readers(Moment),
+}
+
+/// The place of one answer among those of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AnswerPlace(usize);
+
+impl Answers {
+    fn in_flight(&self) -> bool {
+        self.0.iter().any(|turn| *turn != Turn::Nobody)
+    }
+
+    fn working(&self) -> bool {
+        self.0.contains(&Turn::Ours)
+    }
+
+    /// Since when the reader has taken nothing of the answer that has waited for it longest.
+    fn stalled_since(&self) -> Option<Moment> {
+        let since = |turn: &Turn| match turn {
+            Turn::Readers(since) => Some(*since),
+            Turn::Nobody | Turn::Ours => None,
+        };
+        self.0.iter().filter_map(since).min()
+    }
 }
 
 /// How long a connection may do nothing of use.
@@ -36,7 +73,8 @@ pub(crate) struct Patience {
     pub(crate) first_request: Duration,
     /// Without a request.
     pub(crate) idle: Duration,
-    /// Without taking anything of an answer that is ready.
+    /// Without taking anything of an answer that is ready. A connection of which other answers
+    /// go on is asked to end then, and cut after twice that.
     pub(crate) stall: Duration,
 }
 
@@ -94,8 +132,7 @@ impl Activity {
         Activity {
             opened: now,
             requests: AtomicU32::new(0),
-            in_flight: AtomicU32::new(0),
-            working: AtomicU32::new(0),
+            answers: Mutex::default(),
             last: AtomicU64::new(now.as_nanos()),
             http2: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -103,30 +140,41 @@ impl Activity {
     }
 
     /// A request has come, and its handler begins.
-    pub(crate) fn request_begins(&self, version: Version) {
+    pub(crate) fn request_begins(&self, version: Version) -> AnswerPlace {
         if version == Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.working.fetch_add(1, Ordering::Relaxed);
+        let Answers(turns) = &mut *self.answers();
+        let free = turns.iter().position(|turn| *turn == Turn::Nobody);
+        let place = free.unwrap_or(turns.len());
+        if free.is_none() {
+            turns.push(Turn::Nobody);
+        }
+        turns[place] = Turn::Ours;
+        AnswerPlace(place)
     }
 
     /// A part of an answer is ready; it is the reader's turn.
-    pub(crate) fn reader_turn(&self, now: Moment) {
+    pub(crate) fn reader_turn(&self, AnswerPlace(place): AnswerPlace, now: Moment) {
         self.last.store(now.as_nanos(), Ordering::Relaxed);
-        self.working.fetch_sub(1, Ordering::Relaxed);
+        self.answers().0[place] = Turn::Readers(now);
     }
 
     /// The reader has taken what was ready; it is our turn.
-    pub(crate) fn our_turn(&self) {
-        self.working.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn our_turn(&self, AnswerPlace(place): AnswerPlace) {
+        self.answers().0[place] = Turn::Ours;
     }
 
-    /// An answer has ended in the reader's turn.
-    pub(crate) fn request_ends(&self, now: Moment) {
+    /// An answer has ended.
+    pub(crate) fn request_ends(&self, AnswerPlace(place): AnswerPlace, now: Moment) {
         self.last.store(now.as_nanos(), Ordering::Relaxed);
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.answers().0[place] = Turn::Nobody;
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        // Nothing under the lock can panic half-way, so a poisoned one is sound still.
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The drain has begun.
@@ -166,7 +214,8 @@ impl Activity {
                 Verdict::Cut(Cut::Silent)
             };
         }
-        if self.in_flight.load(Ordering::Relaxed) == 0 {
+        let answers = self.answers();
+        if !answers.in_flight() {
             return match stage {
                 Stage::Ending { since } => {
                     keep_until(since.max(last) + RETIREMENT, Verdict::Cut(Cut::Idle))
@@ -176,11 +225,20 @@ impl Activity {
                 }
             };
         }
-        if self.working.load(Ordering::Relaxed) == 0 {
-            return keep_until(last + patience.stall, Verdict::Cut(Cut::Stalled));
+        if !answers.working() && now >= last + patience.stall {
+            return Verdict::Cut(Cut::Stalled);
         }
         // The deadline of the request bounds our own work.
-        Verdict::Keep(soon)
+        let Some(since) = answers.stalled_since() else { return Verdict::Keep(soon) };
+        // Whatever else goes on, an answer that nobody takes holds the place of a request: let
+        // the others finish, but let no new ones come that would keep it for ever.
+        let ends = since + patience.stall;
+        let cut = ends + patience.stall;
+        match stage {
+            _ if now >= cut => Verdict::Cut(Cut::Stalled),
+            Stage::Ending { .. } => Verdict::Keep(cut.min(soon)),
+            Stage::Serving | Stage::LastRequest { .. } => keep_until(ends.min(soon), Verdict::End),
+        }
     }
 }
 
@@ -208,9 +266,9 @@ mod tests {
     #[test]
     fn one_that_has_nothing_more_to_ask_is_retired() {
         let activity = Activity::opened(at(0));
-        activity.request_begins(Version::HTTP_11);
-        activity.reader_turn(at(2));
-        activity.request_ends(at(3));
+        let place = activity.request_begins(Version::HTTP_11);
+        activity.reader_turn(place, at(2));
+        activity.request_ends(place, at(3));
         assert_eq!(activity.verdict(at(4), Stage::Serving, PATIENCE), Verdict::Keep(at(13)));
         assert_eq!(activity.verdict(at(13), Stage::Serving, PATIENCE), Verdict::End);
     }
@@ -218,32 +276,49 @@ mod tests {
     #[test]
     fn one_that_takes_nothing_is_cut_and_one_that_waits_for_us_is_not() {
         let activity = Activity::opened(at(0));
-        activity.request_begins(Version::HTTP_11);
+        let place = activity.request_begins(Version::HTTP_11);
         assert_eq!(activity.verdict(at(100), Stage::Serving, PATIENCE), Verdict::Keep(at(105)));
-        activity.reader_turn(at(101));
+        activity.reader_turn(place, at(101));
         assert_eq!(activity.verdict(at(105), Stage::Serving, PATIENCE), Verdict::Keep(at(106)));
         assert_eq!(activity.verdict(at(106), Stage::Serving, PATIENCE), Verdict::Cut(Cut::Stalled));
-        activity.our_turn();
+        activity.our_turn(place);
         assert_eq!(activity.verdict(at(200), Stage::Serving, PATIENCE), Verdict::Keep(at(205)));
     }
 
     #[test]
-    fn one_busy_request_keeps_the_connection_of_a_stalled_one() {
+    fn a_busy_request_may_finish_beside_a_stalled_one_and_no_new_one_may_come() {
         let activity = Activity::opened(at(0));
-        activity.request_begins(Version::HTTP_11);
-        activity.reader_turn(at(0));
-        activity.request_begins(Version::HTTP_11);
-        assert_eq!(activity.verdict(at(50), Stage::Serving, PATIENCE), Verdict::Keep(at(55)));
+        let stalled = activity.request_begins(Version::HTTP_2);
+        activity.reader_turn(stalled, at(0));
+        let busy = activity.request_begins(Version::HTTP_2);
+        assert_eq!(activity.verdict(at(4), Stage::Serving, PATIENCE), Verdict::Keep(at(5)));
+        assert_eq!(activity.verdict(at(5), Stage::Serving, PATIENCE), Verdict::End);
+        let ending = Stage::Ending { since: at(5) };
+        assert_eq!(activity.verdict(at(5), ending, PATIENCE), Verdict::Keep(at(10)));
+        activity.reader_turn(busy, at(6));
+        activity.request_ends(busy, at(6));
+        assert_eq!(activity.verdict(at(9), ending, PATIENCE), Verdict::Keep(at(10)));
+        assert_eq!(activity.verdict(at(10), ending, PATIENCE), Verdict::Cut(Cut::Stalled));
+    }
+
+    #[test]
+    fn a_place_is_taken_again_when_its_answer_has_ended() {
+        let activity = Activity::opened(at(0));
+        let first = activity.request_begins(Version::HTTP_2);
+        let second = activity.request_begins(Version::HTTP_2);
+        assert_ne!(first, second);
+        activity.request_ends(first, at(0));
+        assert_eq!(activity.request_begins(Version::HTTP_2), first);
     }
 
     #[test]
     fn one_that_was_asked_to_end_has_a_while_to_do_so() {
         let activity = Activity::opened(at(0));
         let ending = Stage::Ending { since: at(20) };
-        activity.request_begins(Version::HTTP_11);
+        let place = activity.request_begins(Version::HTTP_11);
         assert_eq!(activity.verdict(at(20), ending, PATIENCE), Verdict::Keep(at(25)));
-        activity.reader_turn(at(21));
-        activity.request_ends(at(22));
+        activity.reader_turn(place, at(21));
+        activity.request_ends(place, at(22));
         assert_eq!(activity.verdict(at(23), ending, PATIENCE), Verdict::Keep(at(27)));
         assert_eq!(activity.verdict(at(27), ending, PATIENCE), Verdict::Cut(Cut::Idle));
     }

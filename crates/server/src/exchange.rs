@@ -17,7 +17,7 @@ use tenfold_context::{Context, Moment};
 use tenfold_overload::Permit;
 
 use crate::access_log::AccessLog;
-use crate::activity::Activity;
+use crate::activity::{Activity, AnswerPlace};
 use crate::metrics::{Ending, ShardMetrics};
 
 /// The status that is counted for a client that left before its answer began; nginx's number.
@@ -40,6 +40,7 @@ pub(crate) struct Exchange {
     /// answer that is still being written occupies memory, and often a connection to Postgres.
     permit: Option<Permit>,
     activity: Arc<Activity>,
+    place: AnswerPlace,
     metrics: Arc<ShardMetrics>,
     access_log: AccessLog,
 }
@@ -58,7 +59,7 @@ impl Exchange {
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Exchange {
-        activity.request_begins(request.version());
+        let place = activity.request_begins(request.version());
         metrics.in_flight.increment();
         Exchange {
             context,
@@ -69,6 +70,7 @@ impl Exchange {
             turn: Turn::Ours,
             permit: None,
             activity,
+            place,
             metrics,
             access_log,
         }
@@ -100,13 +102,13 @@ impl Exchange {
 
     fn reader_turn(&mut self) {
         self.turn = Turn::Readers;
-        self.activity.reader_turn(Moment::now());
+        self.activity.reader_turn(self.place, Moment::now());
     }
 
     fn our_turn(&mut self) {
         if self.turn == Turn::Readers {
             self.turn = Turn::Ours;
-            self.activity.our_turn();
+            self.activity.our_turn(self.place);
         }
     }
 }
@@ -114,10 +116,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = Moment::now();
-        if self.turn == Turn::Ours {
-            self.activity.reader_turn(now);
-        }
-        self.activity.request_ends(now);
+        self.activity.request_ends(self.place, now);
         self.metrics.in_flight.decrement();
         let took = now.since(self.context.arrived());
         let route = self.context.route().unwrap_or(UNMATCHED);

@@ -5,6 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get as on_get;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenfold_testkit::{Client, ReadError, get};
 
 use crate::support::{http2, start_with};
@@ -114,6 +117,28 @@ async fn a_reader_that_stops_is_cut() {
     server.until(&cut("stalled"), 1.0).await;
     server.until("tenfold_http_in_flight", 0.0).await;
     assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/large\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_does_not_keep_its_place_because_others_are_taken() {
+    let server = start_with(routes(), |settings| settings.write_stall_timeout = SHORT);
+    let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1024)
+        .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let stalled = client.send_request(crate::support::get("/large")).await.unwrap();
+    let asked_until_it_ends = async {
+        while client.send_request(crate::support::get("/")).await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, asked_until_it_ends).await.unwrap();
+    server.until(&cut("stalled"), 1.0).await;
+    server.until("tenfold_http_in_flight", 0.0).await;
+    drop(stalled);
 }
 
 #[tokio::test]
