@@ -47,6 +47,7 @@ mod connection;
 mod drain;
 mod exchange;
 mod extract;
+mod files;
 mod listen;
 mod metrics;
 mod pipeline;

@@ -23,6 +23,7 @@ use crate::access_log::AccessLog;
 use crate::bind::{BindError, bind};
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
+use crate::files::connections_possible;
 use crate::metrics::{AcceptMetrics, ShardMetrics};
 use crate::pipeline::{App, Pipeline};
 use crate::settings::ServerSettings;
@@ -109,7 +110,8 @@ impl Server {
         };
         let shards: Vec<_> = shards.iter().map(shard).collect();
         let open = shards.iter().map(|shard| shard.open.clone()).collect();
-        let places = Arc::new(Semaphore::new(settings.connections_max));
+        let connections_max = connections_possible(settings.connections_max);
+        let places = Arc::new(Semaphore::new(connections_max));
         let (stop, stopped) = watch::channel(false);
         let acceptor = Acceptor {
             listener: tokio::net::TcpListener::from_std(self.listener)?,
@@ -124,7 +126,7 @@ impl Server {
             stop,
             accepting: tokio::spawn(acceptor.run()),
             places,
-            places_max: settings.connections_max,
+            places_max: connections_max,
             open,
             drain_times: DrainTimes {
                 delay: settings.drain_delay,

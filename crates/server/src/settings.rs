@@ -16,8 +16,8 @@ tenfold_config::settings! {
         pub tls_certificate: Option<PathBuf> = None,
         /// Private key of the certificate, in PEM.
         pub tls_key: Option<PathBuf> = None,
-        /// Connections open at once. The next one is not accepted: it waits in the kernel,
-        /// where it costs nothing.
+        /// Connections open at once, or fewer where the system's limit of open files is lower.
+        /// The next one is not accepted: it waits in the kernel, where it costs nothing.
         #[check(between(1, 1_000_000))]
         pub connections_max: usize = 10_000,
         /// Requests worked on at once, from their head to the last byte of their answer.
@@ -39,7 +39,8 @@ tenfold_config::settings! {
         #[check(at_least(Duration::from_millis(1)))]
         pub idle_timeout: Duration = Duration::from_secs(75),
         /// Time a client may take nothing of an answer that is ready for it; then the
-        /// connection is cut, because a reader that has stopped holds a request's place.
+        /// connection is cut, because a reader that has stopped holds a request's place. On
+        /// HTTP/2 it takes twice that if other answers on the same connection go on.
         #[check(at_least(Duration::from_millis(1)))]
         pub write_stall_timeout: Duration = Duration::from_secs(30),
         /// Largest body of a request; more is 413.
