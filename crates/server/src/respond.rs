@@ -67,8 +67,10 @@ impl From<Failure> for Error {
                 problem(Status::BAD_REQUEST, "body_broken", "the body ended before its end")
                     .because(cause, Severity::Silent)
             }
-            Failure::Malformed(detail) => problem(Status::BAD_REQUEST, "malformed", detail),
-            Failure::Invalid { field, why } => Error::invalid(field, why),
+            Failure::Malformed(detail) => {
+                problem(Status::BAD_REQUEST, "malformed", clipped(detail))
+            }
+            Failure::Invalid { field, why } => Error::invalid(clipped(field), clipped(why)),
 
             // What the client can try again later. It has not been begun.
             Failure::Refused(Refusal::Closed) => {
@@ -179,6 +181,17 @@ fn offload(error: OffloadError) -> Error {
 
 fn problem(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
     Error::problem(status, code, detail)
+}
+
+/// What a client is told may quote what it sent, and that may be megabytes: so much of it will do.
+const QUOTED_BYTES_MAX: usize = 256;
+
+fn clipped(mut text: String) -> String {
+    if text.len() > QUOTED_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(QUOTED_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 /// How long somebody had waited before the door turned it away.

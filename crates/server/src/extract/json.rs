@@ -131,6 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_quoted_is_short() {
+        let name = "é".repeat(1_000_000);
+        let said = check(&format!(r#"{{"product": 1, "lines": [], "{name}": 1}}"#));
+        assert!(said.contains("unknown field `é") && said.len() < 2_000, "{}", said.len());
+    }
+
+    #[test]
     fn what_is_no_json_says_where() {
         for text in ["", "{", r#"{"product": 1"#, r#"{"product": 1, "lines": []} x"#] {
             let said = check(text);
