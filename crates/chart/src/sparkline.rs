@@ -20,7 +20,7 @@ pub enum Glyphs {
 /// ```
 /// use tenfold_chart::{Glyphs, sparkline};
 ///
-/// assert_eq!(sparkline(&[0.0, 1.0, 4.0, f64::NAN, 8.0], 40, Glyphs::Blocks), "▁▂▄ █");
+/// assert_eq!(sparkline(&[0.0, 1.0, 4.0, f64::NAN, 8.0], 40, Glyphs::Blocks), "▁▂▅ █");
 /// assert_eq!(sparkline(&[0.0, 0.0, 9.0, 0.0, 0.0, 1.0], 3, Glyphs::Ascii), "_@.");
 /// ```
 pub fn sparkline(values: &[f64], width_max: usize, glyphs: Glyphs) -> String {
