@@ -2,13 +2,13 @@
 //! it, and knows whether it may be handed to somebody else afterwards.
 
 use std::num::NonZeroUsize;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use diesel::pg::Pg;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{IsNull, ToSql, Type};
@@ -49,25 +49,27 @@ struct Request {
 enum Way {
     Run(Form),
     /// It is to be prepared, by whoever comes first.
-    Prepare(Slot, Text),
+    Prepare(Slot, Box<Text>),
 }
 
 /// In which form a statement is run.
 enum Form {
     Prepared(tokio_postgres::Statement),
     /// It will hardly come again, says diesel, and so is run without a name.
-    Once(Text),
+    Once(Box<Text>),
 }
 
+/// What has to be sent with a statement that Postgres does not know. It lies in a box, so that
+/// the usual request, which has none, is small to pass on.
 struct Text {
     sql: Arc<str>,
     bind_types: Vec<Type>,
 }
 
 impl Text {
-    fn of(query: &impl Statement, binds: &Binds) -> Result<Text> {
+    fn of(query: &impl Statement, binds: &Binds) -> Result<Box<Text>> {
         let bind_types = binds.types()?.iter().copied().map(type_of).collect();
-        Ok(Text { sql: sql_of(query)?, bind_types })
+        Ok(Box::new(Text { sql: sql_of(query)?, bind_types }))
     }
 }
 
@@ -155,7 +157,8 @@ impl Connection {
         };
         let stream = match form {
             Form::Prepared(statement) => self.client.query_raw(&statement, values(&binds)).await,
-            Form::Once(Text { sql, bind_types }) => {
+            Form::Once(text) => {
+                let Text { sql, bind_types } = *text;
                 self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await
             }
         };
@@ -165,6 +168,49 @@ impl Connection {
                 running.end();
                 Err(self.statement_failed(&key, error))
             }
+        }
+    }
+
+    /// Runs a query for its first row; rows behind it are read and counted, since the answer has
+    /// to come to its end. The same as [`Connection::rows`] would do, in one future instead of
+    /// four: reading one row is what a service does most, and passing it on costs as much as
+    /// reading it.
+    pub(crate) async fn first_row<Q: Statement>(
+        self: &Arc<Self>,
+        query: Q,
+        types: &Arc<CustomTypes>,
+    ) -> Result<FirstRow> {
+        let running = Running::start(self);
+        let Request { key, binds, way } = match self.request(&query, types)? {
+            Ok(request) => request,
+            Err(missing) => self.request_with(types, missing, query).await?,
+        };
+        let form = match way {
+            Way::Run(form) => form,
+            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
+        };
+        let mut answer = FirstRow { row: None, superfluous: 0 };
+        let read = async {
+            let mut rows = pin!(match form {
+                Form::Prepared(statement) => {
+                    self.client.query_raw(&statement, values(&binds)).await?
+                }
+                Form::Once(text) => {
+                    let Text { sql, bind_types } = *text;
+                    self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await?
+                }
+            });
+            answer.row = rows.try_next().await?.map(PgRow::new);
+            while answer.row.is_some() && rows.try_next().await?.is_some() {
+                answer.superfluous += 1;
+            }
+            Ok(())
+        };
+        let read = read.await;
+        running.end();
+        match read {
+            Ok(()) => Ok(answer),
+            Err(error) => Err(self.statement_failed(&key, error)),
         }
     }
 
@@ -185,7 +231,8 @@ impl Connection {
         };
         let done = match form {
             Form::Prepared(statement) => self.client.execute_raw(&statement, values(&binds)).await,
-            Form::Once(Text { sql, bind_types }) => {
+            Form::Once(text) => {
+                let Text { sql, bind_types } = *text;
                 let values: Vec<_> = values(&binds).collect();
                 let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
                 let typed: Vec<_> = values.zip(bind_types).collect();
@@ -255,8 +302,8 @@ impl Connection {
     /// Prepares a statement, unless somebody else has meanwhile. That goes on when the caller
     /// leaves, because a name that was made in Postgres and forgotten here would stay there for
     /// ever.
-    async fn prepared(self: &Arc<Self>, slot: Slot, text: Text) -> Result<Form> {
-        let Text { sql, bind_types } = text;
+    async fn prepared(self: &Arc<Self>, slot: Slot, text: Box<Text>) -> Result<Form> {
+        let Text { sql, bind_types } = *text;
         let prepare = async {
             let connection = Arc::clone(self);
             let task = self.runtime.spawn(async move {
@@ -283,6 +330,13 @@ impl Connection {
         }
         error
     }
+}
+
+/// What [`Connection::first_row`] finds.
+pub(crate) struct FirstRow {
+    pub(crate) row: Option<PgRow>,
+    /// How many rows came behind it.
+    pub(crate) superfluous: u64,
 }
 
 /// Whether Postgres rejects a prepared statement because the schema changed under it.
@@ -353,6 +407,7 @@ pin_project_lite::pin_project! {
 impl Stream for Rows {
     type Item = Result<PgRow>;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<PgRow>>> {
         let this = self.project();
         let row = match ready!(this.stream.poll_next(cx)) {

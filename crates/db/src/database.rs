@@ -3,13 +3,13 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tenfold_context::{Alarm, Context, Deadline, Moment};
+use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until};
 use tenfold_overload::{Entrance, Limits, Permit};
 use tenfold_telemetry::metrics::Registry;
 
 use crate::connection::Connection;
 use crate::error::{Error, Lane, Result};
-use crate::lane::SharedLane;
+use crate::lane::{Entry, SharedLane};
 use crate::metrics::DatabaseMetrics;
 use crate::pool::{Exclusive, Pool};
 use crate::query::{Statement, Yields};
@@ -138,7 +138,7 @@ impl Db {
     pub async fn first<U>(&self, query: impl Yields<U>) -> Result<U> {
         let place = self.enter().await?;
         let statement = pin!(run::optional(place.connection(), self.types(), query));
-        self.watch(place.since(), statement).await?.ok_or(Error::NotFound)
+        self.note(&place, self.watch(statement).await)?.ok_or(Error::NotFound)
     }
 
     /// The first row of the answer, if there is one.
@@ -148,7 +148,7 @@ impl Db {
     pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
         let place = self.enter().await?;
         let statement = pin!(run::optional(place.connection(), self.types(), query));
-        self.watch(place.since(), statement).await
+        self.note(&place, self.watch(statement).await)
     }
 
     /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
@@ -158,7 +158,7 @@ impl Db {
     pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
         let place = self.enter().await?;
         let statement = pin!(run::load(place.connection(), self.types(), query));
-        self.watch(place.since(), statement).await
+        self.note(&place, self.watch(statement).await)
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
@@ -168,7 +168,7 @@ impl Db {
     pub async fn execute(&self, query: impl Statement) -> Result<u64> {
         let place = self.enter().await?;
         let statement = pin!(run::execute(place.connection(), self.types(), query));
-        self.watch(place.since(), statement).await
+        self.note(&place, self.watch(statement).await)
     }
 
     /// The same database, but each statement on a connection of its own: for what takes long
@@ -214,7 +214,11 @@ impl Db {
     async fn enter(&self) -> Result<Place> {
         match self.lane {
             Lane::Shared => {
-                let entered = self.shard.0.lane.enter(&self.context).await;
+                let entered = match self.shard.0.lane.enter(&self.context) {
+                    Ok(Entry::Inside(permit, connection)) => Ok((permit, connection)),
+                    Ok(entry) => entry.wait(self.context.deadline()).await,
+                    Err(error) => Err(error),
+                };
                 let (permit, connection) =
                     entered.inspect_err(|error| self.metrics().failed(error))?;
                 Ok(Place::Shared { connection, permit })
@@ -226,17 +230,15 @@ impl Db {
         }
     }
 
-    /// Ends the wait for an answer at the deadline, and measures it. What runs is pinned where it
-    /// was made: it is a thousand bytes large, and to move it through here costs as much as
-    /// looking up its statement.
-    async fn watch<T>(
-        &self,
-        sent: Moment,
-        statement: Pin<&mut impl Future<Output = Result<T>>>,
-    ) -> Result<T> {
-        let deadline = self.context.deadline();
-        let answer = self.shard.0.alarm.until(deadline, statement).await;
-        let took = Moment::now().since(sent);
+    /// The wait for an answer, which ends at the deadline. What runs is pinned where it was
+    /// made: it is a thousand bytes large, and to move it costs as much as to find its statement.
+    fn watch<'a, F: Future>(&'a self, statement: Pin<&'a mut F>) -> Until<'a, Pin<&'a mut F>> {
+        self.shard.0.alarm.until(self.context.deadline(), statement)
+    }
+
+    /// Measures an answer, and what its absence is.
+    fn note<T>(&self, place: &Place, answer: Result<Result<T>, Late>) -> Result<T> {
+        let took = Moment::now().since(place.since());
         self.metrics().statement(self.lane).record(took);
         let answer = answer.unwrap_or(Err(Error::DeadlinePassed { after: took }));
         answer.inspect_err(|error| self.metrics().failed(error))

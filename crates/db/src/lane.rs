@@ -41,7 +41,7 @@ pub(crate) struct SharedLane {
 
 /// One connection of the lane and the task that keeps it up.
 #[derive(Debug)]
-struct Member {
+pub(crate) struct Member {
     state: watch::Receiver<State>,
     keeper: AbortHandle,
 }
@@ -75,20 +75,17 @@ impl SharedLane {
         }
     }
 
-    /// A place on the lane and the connection to use. Usually both are there at once.
-    pub(crate) async fn enter(&self, context: &Context) -> Result<(Permit, Arc<Connection>)> {
-        let refused = |refusal| Error::Refused { lane: Lane::Shared, refusal };
-        let permit = match self.entrance.arrive(context).map_err(refused)? {
-            Arrived::Inside(permit) => permit,
-            Arrived::InLine(line) => line.turn().await.map_err(refused)?,
-        };
+    /// A place on the lane and the connection to use. Usually both are there at once, and
+    /// nothing has to be waited for.
+    pub(crate) fn enter(&self, context: &Context) -> Result<Entry<'_>> {
+        let arrived = self.entrance.arrive(context);
+        let arrived = arrived.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
         let member = &self.members[turn];
-        let connection = match member.connected() {
-            Some(connection) => connection,
-            None => member.connection(context.deadline()).await?,
-        };
-        Ok((permit, connection))
+        match (arrived, member.connected()) {
+            (Arrived::Inside(permit), Some(connection)) => Ok(Entry::Inside(permit, connection)),
+            (arrived, _) => Ok(Entry::Waits(arrived, member)),
+        }
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {
@@ -97,6 +94,28 @@ impl SharedLane {
 
     pub(crate) fn close(&self) {
         self.entrance.close();
+    }
+}
+
+/// What became of a statement that was not refused.
+pub(crate) enum Entry<'a> {
+    Inside(Permit, Arc<Connection>),
+    /// For its place, or for the connection.
+    Waits(Arrived<'a>, &'a Member),
+}
+
+impl Entry<'_> {
+    pub(crate) async fn wait(self, deadline: Deadline) -> Result<(Permit, Arc<Connection>)> {
+        let (arrived, member) = match self {
+            Entry::Inside(permit, connection) => return Ok((permit, connection)),
+            Entry::Waits(arrived, member) => (arrived, member),
+        };
+        let permit = match arrived {
+            Arrived::Inside(permit) => Ok(permit),
+            Arrived::InLine(line) => line.turn().await,
+        };
+        let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
+        Ok((permit, member.connection(deadline).await?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A diesel query as a value: what travels of it, and how rows become what it promised.
 
 use std::any::TypeId;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use diesel::deserialize::FromSqlRow;
@@ -52,12 +53,22 @@ where
 }
 
 /// What identifies a prepared statement on a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     /// The query's shape is its type: found without building any SQL.
     Type(TypeId),
     /// A query that is put together at run time: its text and the types of its binds.
     Text(Arc<str>, Box<[Oid]>),
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The kind is left out: a type's number is random already, and no text has its hash.
+        match self {
+            Key::Type(id) => id.hash(state),
+            Key::Text(sql, types) => (sql, types).hash(state),
+        }
+    }
 }
 
 impl Key {

@@ -33,6 +33,7 @@ impl<'a> Row<'a, Pg> for PgRow {
         self.0.len()
     }
 
+    #[inline]
     fn get<'b, I>(&'b self, index: I) -> Option<PgField<'b>>
     where
         'a: 'b,
@@ -50,6 +51,7 @@ impl<'a> Row<'a, Pg> for PgRow {
 }
 
 impl RowIndex<usize> for PgRow {
+    #[inline]
     fn idx(&self, index: usize) -> Option<usize> {
         (index < self.0.len()).then_some(index)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, FirstRow};
 use crate::error::{Error, Result};
 use crate::query::{Statement, Yields};
 use crate::row::PgRow;
@@ -26,20 +26,16 @@ pub(crate) async fn load<U, Q: Yields<U>>(
     Ok(values)
 }
 
-/// The first row. Rows behind it are read and thrown away, since the answer has to come to its
-/// end, and complained about, since Postgres should not have been asked for them.
+/// The first row. Rows behind it are complained about, since Postgres should not have been asked
+/// for them.
 pub(crate) async fn optional<U, Q: Yields<U>>(
     connection: &Arc<Connection>,
     types: &Arc<CustomTypes>,
     query: Q,
 ) -> Result<Option<U>> {
-    let mut rows = pin!(connection.rows(query.into_statement(), types).await?);
-    let Some(row) = rows.try_next().await? else { return Ok(None) };
+    let FirstRow { row, superfluous } = connection.first_row(query.into_statement(), types).await?;
+    let Some(row) = row else { return Ok(None) };
     let value = decode::<U, Q>(&row)?;
-    let mut superfluous = 0_u64;
-    while rows.try_next().await?.is_some() {
-        superfluous += 1;
-    }
     if superfluous > 0 {
         tracing::warn!(
             superfluous,

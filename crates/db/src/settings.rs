@@ -1,14 +1,19 @@
 //! What can be set about the way to Postgres, with the reason for each default.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use std::num::NonZeroUsize;
-
-use tenfold_config::{Secret, at_least};
-
+use tenfold_config::{Secret, at_most, between};
 use tokio_postgres::config::SslMode;
 
 use crate::error::{Error, Result};
+
+/// The longest time that any of these may be: who needs a longer one does not want a limit.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// How long Postgres' machine may leave what was sent without a word: after that the network
+/// between has swallowed the connection, and waiting on does not bring it back.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 tenfold_config::settings! {
     /// The way to Postgres: the shared lane, the pool, and their bounds.
@@ -18,39 +23,42 @@ tenfold_config::settings! {
         #[environment("DATABASE_URL")]
         pub url: Option<Secret> = None,
         /// Time an attempt to connect may take.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub connect_timeout: Duration = Duration::from_secs(5),
         /// Connections of the shared lane on each shard. One is enough until its Postgres
         /// process needs more than a core.
-        #[check(at_least(1))]
+        #[check(between(1, 64))]
         pub shared_connections: usize = 1,
         /// Statements in flight on one connection of the shared lane. More only makes each of
         /// them wait longer.
-        #[check(at_least(1))]
+        #[check(between(1, 10_000))]
         pub shared_in_flight_max: usize = 64,
         /// Statements that may wait for the shared lane of a shard; the next is refused.
+        #[check(at_most(1_000_000))]
         pub shared_waiting_max: usize = 1024,
         /// Time a statement may run on the shared lane, where others wait behind it. Longer
         /// ones belong on the exclusive lane.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub shared_statement_timeout: Duration = Duration::from_secs(5),
         /// Connections in the pool of the exclusive lane, for all shards together.
-        #[check(at_least(1))]
+        #[check(between(1, 10_000))]
         pub pool_max: usize = 16,
         /// Requests that may wait for a connection of the pool; the next is refused.
+        #[check(at_most(1_000_000))]
         pub pool_waiting_max: usize = 1024,
         /// Connections of the pool that streams may hold at once, so that slow readers leave
         /// enough to everybody else.
-        #[check(at_least(1))]
+        #[check(between(1, 10_000))]
         pub streams_max: usize = 4,
         /// Time a transaction may be open before it is rolled back.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub transaction_budget: Duration = Duration::from_millis(250),
         /// How often a transaction is begun again that lost against another one
         /// (serialization failure, deadlock).
+        #[check(at_most(100))]
         pub transaction_retries_max: u32 = 3,
         /// Prepared statements kept per connection; the least recently used makes room.
-        #[check(at_least(1))]
+        #[check(between(1, 100_000))]
         pub statements_max: usize = 256,
     }
     check(settings, problems) {
@@ -78,6 +86,10 @@ impl DatabaseSettings {
         })?;
         let mut config = read_url(url).map_err(Error::mistranslated)?;
         config.connect_timeout(self.connect_timeout);
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE_MAX);
+        }
+        config.keepalives_idle(SILENCE_MAX).keepalives_interval(SILENCE_MAX / 5);
         if config.get_application_name().is_none() {
             config.application_name(application_name);
         }

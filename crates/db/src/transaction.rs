@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tenfold_context::{Deadline, Moment};
 
+use crate::connection::{Connection, Left};
 use crate::database::Db;
 use crate::error::{Cause, Class, Error, Result};
 use crate::pool::Exclusive;
@@ -22,11 +23,26 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Transaction(Arc<Open>);
 
+/// Gives the connection back when the transaction is over, however it ended: with a statement
+/// of a kept handle still running, the pool cancels that one first.
+struct Ends<'a>(&'a Open);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::SeqCst);
+        let exclusive = self.0.exclusive.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(exclusive);
+    }
+}
+
 /// The transaction itself, shared by the work's handle and by who commits it. By value, since a
 /// future that holds a reference to a generic closure's argument cannot be shown to be `Send`.
 #[derive(Debug)]
 struct Open {
-    exclusive: Exclusive,
+    connection: Arc<Connection>,
+    /// The connection's place in the pool. It goes back when the transaction ends, not when the
+    /// last handle does: the work may have kept one.
+    exclusive: Mutex<Option<Exclusive>>,
     types: Arc<CustomTypes>,
     name: &'static str,
     budget: Duration,
@@ -57,7 +73,7 @@ impl Transaction {
     /// See [`Error`].
     pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
         let Transaction(open) = self;
-        open.note(run::optional(open.exclusive.connection(), &open.types, query)).await
+        open.note(run::optional(&open.connection, &open.types, query)).await
     }
 
     /// All rows of the answer.
@@ -66,7 +82,7 @@ impl Transaction {
     /// See [`Error`].
     pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
         let Transaction(open) = self;
-        open.note(run::load(open.exclusive.connection(), &open.types, query)).await
+        open.note(run::load(&open.connection, &open.types, query)).await
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
@@ -75,7 +91,7 @@ impl Transaction {
     /// See [`Error`].
     pub async fn execute(&self, query: impl Statement) -> Result<u64> {
         let Transaction(open) = self;
-        open.note(run::execute(open.exclusive.connection(), &open.types, query)).await
+        open.note(run::execute(&open.connection, &open.types, query)).await
     }
 
     /// The name that was given to it.
@@ -120,6 +136,11 @@ impl Open {
         if self.running.load(Ordering::SeqCst) > 0 {
             return Err(Error::TransactionOver { transaction: self.name });
         }
+        // A statement that the work began and dropped may have failed without anybody having
+        // read of it, and then Postgres would take the COMMIT for a ROLLBACK.
+        if self.connection.left() == Left::Running {
+            return Err(Error::TransactionOver { transaction: self.name });
+        }
         self.failed().take().map_or(Ok(()), Err)
     }
 
@@ -128,7 +149,8 @@ impl Open {
         let budget = db.settings().transaction_budget;
         let begun = Moment::now();
         let open = Open {
-            exclusive,
+            connection: Arc::clone(exclusive.connection()),
+            exclusive: Mutex::new(Some(exclusive)),
             types: Arc::clone(db.types()),
             name,
             budget,
@@ -139,9 +161,8 @@ impl Open {
             over: AtomicBool::new(false),
             failed: Mutex::new(None),
         };
-        let connection = open.exclusive.connection();
-        connection.set_in_transaction(true);
-        let began = tokio::time::timeout_at(open.ends.instant(), connection.batch("BEGIN"));
+        open.connection.set_in_transaction(true);
+        let began = tokio::time::timeout_at(open.ends.instant(), open.connection.batch("BEGIN"));
         began.await.unwrap_or_else(|_elapsed| Err(open.out_of_time()))?;
         Ok(Arc::new(open))
     }
@@ -151,7 +172,7 @@ impl Open {
             self.roll_back().await;
             return Err(error);
         }
-        let connection = self.exclusive.connection();
+        let connection = &self.connection;
         let commit = tokio::time::timeout_at(self.ends.instant(), connection.batch("COMMIT"));
         match commit.await {
             Ok(Ok(())) => {
@@ -177,7 +198,7 @@ impl Open {
     /// Rolls back. If that fails the pool does it again, or closes the connection.
     async fn roll_back(&self) {
         self.over.store(true, Ordering::SeqCst);
-        let connection = self.exclusive.connection();
+        let connection = &self.connection;
         let rolled_back =
             tokio::time::timeout_at(self.ends.instant(), connection.batch("ROLLBACK"));
         if let Ok(Ok(())) = rolled_back.await {
@@ -227,6 +248,7 @@ impl Db {
         let mut pause = RETRY_PAUSE;
         for retries_left in (0..=self.settings().transaction_retries_max).rev() {
             let open = Open::begin(self, name).await?;
+            let ends = Ends(&open);
             let worked = work(Transaction(Arc::clone(&open)));
             let error = match tokio::time::timeout_at(open.ends.instant(), worked).await {
                 Ok(Ok(value)) => match open.commit().await {
@@ -248,7 +270,7 @@ impl Db {
                     return Err(open.out_of_time().into());
                 }
             };
-            drop(open);
+            drop(ends);
             pause = pause.mul_f64(1.0 + fastrand::f64());
             if retries_left == 0 || self.context().deadline().remaining() < pause {
                 return Err(error);

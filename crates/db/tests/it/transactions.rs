@@ -184,3 +184,47 @@ async fn a_handle_kept_beyond_the_end_refuses() {
     assert!(matches!(error, Error::TransactionOver { transaction: "kept" }), "{error}");
     assert_eq!(bench.load::<Piece>(pieces::table).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_statement_that_was_dropped_unread_is_not_committed_over() {
+    let bench = Bench::start().await;
+    bench.insert(&[piece(1, "lamp", 10)]).await;
+    let outcome: Result<(), Error> = bench
+        .transaction("impatient", async |tx| {
+            tx.execute(diesel::insert_into(pieces::table).values(piece(2, "two", 1))).await?;
+            // It fails, and nobody is there to hear of it.
+            let twice = tx.execute(diesel::insert_into(pieces::table).values(piece(1, "lamp", 1)));
+            tokio::select! { biased; _ = twice => {} () = tokio::task::yield_now() => {} }
+            Ok(())
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::TransactionOver { .. })), "{outcome:?}");
+    assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 1);
+}
+
+#[tokio::test]
+async fn a_handle_that_is_kept_keeps_no_connection() {
+    let bench = Bench::with(|settings| (settings.pool_max, settings.streams_max) = (2, 1)).await;
+    let kept = std::sync::Mutex::new(Vec::new());
+    for _ in 0..4 {
+        let keep = async |tx| -> Result<(), Error> {
+            kept.lock().unwrap().push(tx);
+            Ok(())
+        };
+        bench.transaction("kept", keep).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_statement_elsewhere_does_not_outlive_its_transaction() {
+    let bench = Bench::start().await;
+    let outcome: Result<(), Error> = bench
+        .transaction("elsewhere", async |tx| {
+            tokio::spawn(async move { tx.execute(diesel::sql_query("SELECT pg_sleep(60)")).await });
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(())
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::TransactionOver { .. })), "{outcome:?}");
+    bench.until(&backends("active"), 0).await;
+}
