@@ -2,17 +2,26 @@
 
 use crate::Outcome;
 
+// The benches themselves.
+mod floor;
+pub(crate) mod instructions;
+// What they share.
+mod child;
 mod cpu;
 mod pin;
+mod release;
 mod result;
 mod rounds;
 mod table;
+mod wrk;
 
+pub use child::{Running, free_address};
 pub use cpu::{cpu_time, cpu_time_of_tree};
 pub use pin::{pin, pinned};
 pub use result::{Bar, Figure, Report};
 pub use rounds::{interleave, median, spread};
 pub use table::table;
+pub use wrk::{Load, wrk};
 
 /// One bench.
 struct Bench {
@@ -23,7 +32,18 @@ struct Bench {
 }
 
 /// All of them, in the order in which they are listed.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "floor",
+        what: "CPU per one-row read, the store against bare hyper and tokio-postgres: at most 1.6 ×",
+        run: floor::run,
+    },
+    Bench {
+        name: "instructions",
+        what: "instructions per read, the shared lane against tokio-postgres: at most 1.25 ×",
+        run: instructions::run,
+    },
+];
 
 /// Lists the benches.
 ///

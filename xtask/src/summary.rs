@@ -29,6 +29,11 @@ impl Summary {
         }
     }
 
+    /// Adds a test that no test runner ran.
+    pub(crate) fn add_test(&mut self, passed: bool) {
+        if passed { self.passed += 1 } else { self.failed += 1 }
+    }
+
     fn add_counts<'a>(&mut self, counts: impl Iterator<Item = &'a str>) {
         for count in counts {
             let mut words = count.split_whitespace();

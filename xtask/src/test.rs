@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::Command;
 
+use crate::bench;
 use crate::needs;
 use crate::shell::{command, read, root, watch, which};
 use crate::stopwatch::Stopwatch;
@@ -28,7 +29,7 @@ pub fn get_needs() -> Outcome {
 }
 
 /// Gets what is missing, runs all tests whose name contains one of `filters` (all without any),
-/// and the examples in the documentation. The last line says how many there were.
+/// the examples in the documentation, and the comparison of counted instructions. The last line says how many there were.
 ///
 /// The exit code is 1 when a test fails, or when no test has such a name.
 ///
@@ -48,6 +49,14 @@ pub fn run(filters: &[String]) -> Outcome {
             summary.add_line(line);
         }
     }
+    if instructions_are_meant(filters) {
+        let held = bench::instructions::test().unwrap_or_else(|error| {
+            eprintln!("{error}");
+            false
+        });
+        all_well &= held;
+        summary.add_test(held);
+    }
     if summary.run() == 0 && all_well {
         eprintln!("no test has a name that contains {}", filters.join(" or "));
         all_well = false;
@@ -55,6 +64,12 @@ pub fn run(filters: &[String]) -> Outcome {
     eprintln!("────────────");
     eprintln!("{}", summary.shown(stopwatch.elapsed()));
     Ok(u8::from(!all_well))
+}
+
+/// Whether to count instructions: a test that is no test of any crate, since it compares programs
+/// that are built in release.
+fn instructions_are_meant(filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| "bench::instructions".contains(&**filter))
 }
 
 /// The commands that run everything: the tests, then the examples in the documentation, which
@@ -101,6 +116,15 @@ mod tests {
         let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
         let commands: Vec<String> = runners(with_nextest, &filters).iter().map(shown).collect();
         assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn instructions_are_counted_when_all_is_run_or_when_they_are_named() {
+        let meant = |filters: &[&str]| {
+            instructions_are_meant(&filters.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert!(meant(&[]) && meant(&["instructions"]) && meant(&["gate", "bench::"]));
+        assert!(!meant(&["gate"]));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub struct Report {
     command: String,
     figures: Vec<Figure>,
     noise: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Figure {
@@ -66,7 +67,13 @@ impl Bar {
 impl Report {
     /// An empty report of a bench; `command` is what somebody types to run it again.
     pub fn new(name: &str, command: &str) -> Report {
-        Report { name: name.into(), command: command.into(), figures: vec![], noise: vec![] }
+        Report {
+            name: name.into(),
+            command: command.into(),
+            figures: vec![],
+            noise: vec![],
+            notes: vec![],
+        }
     }
 
     /// Adds a figure.
@@ -79,24 +86,35 @@ impl Report {
         self.noise.push(why.to_owned());
     }
 
+    /// Adds a sentence for the reader, behind the table.
+    pub fn note(&mut self, sentence: &str) {
+        self.notes.push(sentence.to_owned());
+    }
+
+    /// Prints the table and gives the exit code, as [`Report::finish`] does; writes nothing.
+    pub fn print(&self) -> u8 {
+        println!("{}", self.shown());
+        self.code()
+    }
+
     /// Prints the table, writes `bench/results/NAME.json`, and gives the exit code: 0 when every
     /// figure holds, 1 when one does not, 3 when the machine was too noisy to say.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn finish(&self) -> Outcome {
-        println!("{}", self.shown());
+        let code = self.print();
         let file = root().join("bench/results").join(format!("{}.json", self.name));
         self.write(&file)?;
         println!("written to {}", file.strip_prefix(root()).unwrap_or(&file).display());
-        Ok(self.code())
+        Ok(code)
     }
 
-    fn code(&self) -> u8 {
+    pub(super) fn code(&self) -> u8 {
         if !self.noise.is_empty() { 3 } else { u8::from(!self.figures.iter().all(Figure::holds)) }
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let rows = self.figures.iter().map(|figure| {
             let verdict = match (figure.bar, figure.holds()) {
                 (Bar::None, _) => "",
@@ -107,6 +125,9 @@ impl Report {
             [figure.name.clone(), value, figure.unit.clone(), figure.bar.shown(), verdict.into()]
         });
         let mut shown = table(&["figure", "value", "unit", "bar", ""], rows);
+        for note in &self.notes {
+            shown.push_str(&format!("\n{note}"));
+        }
         for why in &self.noise {
             shown.push_str(&format!("\ntoo noisy: {why}"));
         }
