@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tenfold_config::{at_least, at_most};
+use tenfold_config::{at_most, between};
 
 tenfold_config::settings! {
     /// The threads of the service.
@@ -22,7 +22,7 @@ tenfold_config::settings! {
         pub offload_queue_max: usize = 32,
         /// Time that the event loops, and then the threads for CPU work, have to end once the
         /// service has drained.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), Duration::from_secs(60 * 60)))]
         pub stop_timeout: Duration = Duration::from_secs(5),
     }
 }

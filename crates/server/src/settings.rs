@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenfold_config::{ByteSize, at_least, between};
+use tenfold_config::{ByteSize, at_most, between};
+
+/// The longest time that any of these may be: who needs a longer one does not want a limit.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 tenfold_config::settings! {
     /// Who gets in over HTTP, and for how long.
@@ -21,35 +24,37 @@ tenfold_config::settings! {
         #[check(between(1, 1_000_000))]
         pub connections_max: usize = 10_000,
         /// Requests worked on at once, from their head to the last byte of their answer.
-        #[check(at_least(1))]
+        #[check(between(1, 1_000_000))]
         pub requests_in_flight_max: usize = 512,
         /// Requests that may wait for their turn; the next is refused with 503.
+        #[check(at_most(1_000_000))]
         pub requests_waiting_max: usize = 512,
         /// Time a request may take until its answer begins; then it is 504.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub request_timeout: Duration = Duration::from_secs(10),
         /// Time from a connection's first byte to its first whole request head, TLS included.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub first_request_timeout: Duration = Duration::from_secs(10),
         /// Time a request's head may take on HTTP/1.1. It is also how long a connection may
         /// stay open there without a request, because hyper has one timer for both.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub header_timeout: Duration = Duration::from_secs(30),
         /// Time a connection may stay open without a request, on HTTP/2 too.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub idle_timeout: Duration = Duration::from_secs(75),
         /// Time a client may take nothing of an answer that is ready for it; then the
         /// connection is cut, because a reader that has stopped holds a request's place. On
         /// HTTP/2 it takes twice that if other answers on the same connection go on.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub write_stall_timeout: Duration = Duration::from_secs(30),
         /// Largest body of a request; more is 413.
+        #[check(at_most(ByteSize::mib(1024)))]
         pub body_max: ByteSize = ByteSize::mib(2),
         /// Largest head of a request.
         #[check(between(ByteSize::kib(8), ByteSize::mib(1)))]
         pub header_max: ByteSize = ByteSize::kib(32),
         /// Requests at once on one HTTP/2 connection.
-        #[check(at_least(1))]
+        #[check(between(1, 10_000))]
         pub http2_streams_max: u32 = 100,
         /// What a client may send ahead on one HTTP/2 request before somebody reads it. Times
         /// the requests at once it bounds what one connection can occupy.
@@ -59,11 +64,13 @@ tenfold_config::settings! {
         #[check(between(ByteSize::kib(64), ByteSize::mib(1024)))]
         pub http2_connection_window: ByteSize = ByteSize::mib(1),
         /// How often a silent HTTP/2 connection is asked whether it is still there.
-        #[check(at_least(Duration::from_millis(1)))]
+        #[check(between(Duration::from_millis(1), LONGEST))]
         pub http2_ping_interval: Duration = Duration::from_secs(20),
         /// Time between "not ready" and the end of accepting, for load balancers to notice.
+        #[check(at_most(LONGEST))]
         pub drain_delay: Duration = Duration::ZERO,
         /// Time that running requests have to finish once no more are accepted.
+        #[check(at_most(LONGEST))]
         pub drain_timeout: Duration = Duration::from_secs(30),
     }
 }
