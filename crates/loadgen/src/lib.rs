@@ -32,27 +32,48 @@
 
 mod alarm;
 mod arrival;
+mod bottleneck;
 mod connection;
 mod ending;
 mod engine;
+mod fetch;
+mod follow;
 mod http1;
 mod http2;
+mod limit;
 mod live;
 mod outcome;
 mod plan;
+mod probe;
 mod record;
+mod report;
 mod run;
 pub mod scenario;
+mod scrape;
+mod search;
+mod settle;
 mod tls;
+mod usl;
 mod validity;
 
 pub use arrival::{Arrivals, Schedule, Spacing, TraceError, TraceErrors};
+pub use bottleneck::{Bottleneck, Resource, Saturation};
 pub use ending::{Ending, Failure, NotOffered};
+pub use fetch::{Address, AddressError, FetchError};
+pub use limit::{LimitError, LimitEvent, LimitOptions, LimitReport, Unrecovered, find};
 pub use live::Snapshot;
 pub use outcome::{Crossed, Outcome, Phase};
+pub use probe::{Demand, ProbeReport, Trend, judge};
 pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};
+pub use report::{
+    Attempts, Change, ClassCourse, Comparison, Course, LoadError, ReadError, Report, RunReport,
+    SaveError, Significance, Slice, Stretch,
+};
 pub use run::{Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
+pub use search::{Found, Search, SearchLimits, Step, Verdict};
+pub use settle::Unloaded;
+pub use usl::{Law, Point, Term};
 pub use validity::{Limit, Validity};
 
 /// Histograms as they are in a [`Record`], for whoever draws or stores them.

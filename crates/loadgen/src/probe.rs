@@ -1,0 +1,254 @@
+//! One question to the service, at one rate: does it hold it? The answer is a judgement over an
+//! outcome alone, so that it can be tested without a service.
+
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::arrival::{Schedule, Spacing};
+use crate::ending::Ending;
+use crate::outcome::Outcome;
+use crate::record::Tally;
+use crate::run::Run;
+use crate::scenario::Scenario;
+use crate::search::Verdict;
+use crate::usl::Point;
+use crate::validity::{Limit, Validity};
+
+/// Growth of less than a tenth is no trend: medians of steady services move that much.
+const GROWTH_MIN: f64 = 0.1;
+
+/// A third of a probe with fewer answers than this has no median worth comparing.
+const ANSWERS_MIN: u64 = 5;
+
+/// A latency so many times the generator's lag is not made by it.
+const LAG_TIMES: f64 = 5.0;
+
+/// A generator that uses so much of its core has no more to give.
+const CPU_SHARE_FULL: f64 = 0.9;
+
+/// What is asked of the service, and what would be a yes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Demand {
+    /// Requests per second.
+    pub rate: f64,
+    /// How long they come.
+    pub duration: Duration,
+    /// The least share of good ones, between 0 and 1.
+    pub good_share_min: f64,
+    /// How long half of the answers take when nobody else asks, in milliseconds.
+    pub unloaded_p50_ms: f64,
+}
+
+/// What a probe showed.
+///
+/// Shares, latencies and goodput are those of the last two thirds; the first warms up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeReport {
+    /// Requests per second that should have been offered.
+    pub rate: f64,
+    /// Requests per second that were.
+    pub offered_per_second: f64,
+    /// The share of good answers among the requests that should have been offered.
+    pub good_share: f64,
+    /// Good answers per second.
+    pub goodput_per_second: f64,
+    /// Half of the right answers, good and slow ones, were at least this fast, in milliseconds;
+    /// none if there was no answer.
+    pub p50_ms: Option<f64>,
+    /// 99 of 100 right answers were at least this fast, in milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Requests in the service's hands, on average: Little's law, over the whole probe until its
+    /// last answer.
+    pub concurrency: f64,
+    /// Right answers per second, over the same time.
+    pub throughput_per_second: f64,
+    /// What changed between the second and the last third; none if either has too few answers.
+    pub trend: Option<Trend>,
+    /// Whether the service held the rate.
+    pub verdict: Verdict,
+    /// The reason for the verdict, in words.
+    pub why: String,
+    /// Whether the generator could be believed, in words.
+    pub validity: String,
+    /// The share of its core that the generator used.
+    pub cpu_share: f64,
+}
+
+/// How the last third of a probe differs from the second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trend {
+    /// The change of the share of good answers.
+    pub good_share: f64,
+    /// The change of the median latency, in milliseconds.
+    pub p50_ms: f64,
+    /// The same per millisecond that passed. Where a line builds up, each second brings as many
+    /// requests as the service does in so many seconds more: 0.02 means that 2 % of what comes
+    /// is not done.
+    pub slope: f64,
+}
+
+impl Demand {
+    /// The load that asks it.
+    pub fn run(&self, scenario: &Scenario, spacing: Spacing) -> Run {
+        let third = self.duration / 3;
+        let load = Schedule::constant(self.rate, self.duration).spaced(spacing);
+        let thirds = [("warm up", third), ("middle", third), ("end", third)];
+        Run::open(scenario, load).phases(thirds)
+    }
+}
+
+/// Judges the outcome of [`Demand::run`].
+pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
+    let thirds: Vec<Tally> = (0..outcome.record.phases.len()).map(|n| phase(outcome, n)).collect();
+    let whole = sum(&thirds);
+    let steady = sum(thirds.get(1..).unwrap_or_default());
+    let trend = match thirds.as_slice() {
+        [_, middle, end] => trend(middle, end, demand.duration / 3),
+        _ => None,
+    };
+    let seconds = demand.duration.as_secs_f64().max(1e-9);
+    let elapsed = outcome.elapsed.as_secs_f64().max(seconds);
+    let right = whole.service_us();
+    let throughput = right.map_or(0.0, |service_us| service_us.len() as f64 / elapsed);
+    let service_s = right.map_or(0.0, |service_us| service_us.mean() / 1e6);
+    let latencies_us = steady.latencies_us(&[Ending::Good, Ending::Slow]);
+    let (verdict, why) = verdict(outcome, demand, &steady, trend);
+    ProbeReport {
+        rate: demand.rate,
+        offered_per_second: whole.offered() as f64 / seconds,
+        good_share: steady.good_share(),
+        goodput_per_second: steady.count(Ending::Good) as f64 / (seconds * 2.0 / 3.0),
+        p50_ms: quantile_ms(&latencies_us, 0.5),
+        p99_ms: quantile_ms(&latencies_us, 0.99),
+        concurrency: throughput * service_s,
+        throughput_per_second: throughput,
+        trend,
+        verdict,
+        why,
+        validity: outcome.validity.to_string(),
+        cpu_share: outcome.cpu_share,
+    }
+}
+
+impl ProbeReport {
+    /// What it says to the Universal Scalability Law.
+    pub fn point(&self) -> Point {
+        Point { concurrency: self.concurrency, throughput: self.throughput_per_second }
+    }
+}
+
+fn verdict(
+    outcome: &Outcome,
+    demand: &Demand,
+    steady: &Tally,
+    trend: Option<Trend>,
+) -> (Verdict, String) {
+    if outcome.stopped || steady.unfinished > 0 {
+        return (Verdict::Invalid, "it was stopped before its time".to_owned());
+    }
+    if steady.intended == 0 {
+        return (Verdict::Invalid, "it was too short for a single request".to_owned());
+    }
+    if is_generators_fault(outcome, &outcome.record.total(), demand.unloaded_p50_ms) {
+        return (Verdict::Invalid, outcome.validity.to_string());
+    }
+    let (share, share_min) = (steady.good_share(), demand.good_share_min);
+    if share < share_min {
+        let others = Endings(steady);
+        let why =
+            format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
+        return (Verdict::NotHeld, why);
+    }
+    let middle_ms = trend.map_or(0.0, |trend| {
+        quantile_ms(&steady.latencies_us(&[Ending::Good, Ending::Slow]), 0.5)
+            .map_or(0.0, |p50_ms| p50_ms - trend.p50_ms / 2.0)
+    });
+    match trend {
+        Some(trend) if trend.slope > 1.0 - share_min && trend.p50_ms > GROWTH_MIN * middle_ms => {
+            let per_second = trend.slope * 1e3;
+            let why =
+                format!("a line was building up: latency grew by {per_second:.0} ms per second");
+            (Verdict::NotHeld, why)
+        }
+        _ => (Verdict::Held, format!("{:.1} % were good, to the end", share * 1e2)),
+    }
+}
+
+/// Whether the generator, and not the service, kept requests from being offered in time.
+///
+/// That no connection was free is the service's doing where it kept them longer than twice as
+/// long as when nobody else asks, or gave no right answer at all: more connections would only
+/// wait with the others. Neither is it the generator's lag that a service shows whose latencies
+/// are many times that.
+pub(crate) fn is_generators_fault(outcome: &Outcome, tally: &Tally, unloaded_p50_ms: f64) -> bool {
+    let Validity::Generator(limits) = &outcome.validity else { return false };
+    let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
+    limits.iter().any(|limit| match limit {
+        Limit::Lag { cpu_share, .. } if *cpu_share >= CPU_SHARE_FULL => true,
+        Limit::Lag { p99: lag, .. } => {
+            let lag_ms = lag.as_secs_f64() * 1e3;
+            quantile_ms(&latencies_us, 0.99).is_some_and(|p99_ms| p99_ms < LAG_TIMES * lag_ms)
+        }
+        Limit::Connections { .. } => {
+            let service_ms = tally.service_us().and_then(|service_us| quantile_ms(service_us, 0.5));
+            service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
+        }
+    })
+}
+
+fn trend(middle: &Tally, end: &Tally, apart: Duration) -> Option<Trend> {
+    let median = |tally: &Tally| {
+        let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
+        (latencies_us.len() >= ANSWERS_MIN).then(|| quantile_ms(&latencies_us, 0.5)).flatten()
+    };
+    let p50_ms = median(end)? - median(middle)?;
+    Some(Trend {
+        good_share: end.good_share() - middle.good_share(),
+        p50_ms,
+        slope: p50_ms / (apart.as_secs_f64() * 1e3),
+    })
+}
+
+/// A phase, all classes and attempts together.
+pub(crate) fn phase(outcome: &Outcome, number: usize) -> Tally {
+    let classes = outcome.record.phases[number].classes.iter();
+    classes.fold(Tally::default(), |mut sum, class| {
+        sum.absorb(&class.first);
+        sum.absorb(&class.retries);
+        sum
+    })
+}
+
+fn sum(tallies: &[Tally]) -> Tally {
+    tallies.iter().fold(Tally::default(), |mut sum, tally| {
+        sum.absorb(tally);
+        sum
+    })
+}
+
+/// A latency in milliseconds; none if there is none.
+pub(crate) fn quantile_ms(latencies_us: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
+}
+
+/// How requests ended that did not end well: `12 slow, 3 refused`.
+pub(crate) struct Endings<'t>(pub(crate) &'t Tally);
+
+impl fmt::Display for Endings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endings(tally) = self;
+        let ended =
+            Ending::ALL.map(|ending| (tally.count(ending), ending.name().replace('_', " ")));
+        let not_sent = (tally.not_offered, "found no connection".to_owned());
+        let bad = ended.into_iter().skip(1).chain([not_sent]).filter(|(count, _)| *count > 0);
+        let bad: Vec<String> = bad.map(|(count, name)| format!("{count} {name}")).collect();
+        write!(f, "of {} ", tally.intended)?;
+        f.write_str(if bad.is_empty() { "all good" } else { "" })?;
+        f.write_str(&bad.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+use super::*;
+use crate::outcome::Phase;
+use crate::record::{Finished, Record};
+
+const DEMAND: Demand = Demand {
+    rate: 100.0,
+    duration: Duration::from_secs(3),
+    good_share_min: 0.99,
+    unloaded_p50_ms: 10.0,
+};
+
+/// An outcome of three thirds of a second each, 100 requests per second, whose endings and
+/// latencies in milliseconds a function of their number gives.
+fn outcome(answer: impl Fn(u64) -> (Ending, u64)) -> Outcome {
+    let mut record = Record::new(3, 1);
+    for number in 0..300 {
+        let phase = (number / 100) as usize;
+        let intended = number * 10_000_000;
+        let (ending, latency_ms) = answer(number);
+        record.intend(phase, 0, false, intended);
+        let ended = intended + latency_ms * 1_000_000;
+        let sent = Some(intended);
+        record.finish(&Finished { phase, class: 0, retry: false, intended, sent, ended, ending });
+    }
+    let phase = |name: &str| Phase {
+        name: name.to_owned(),
+        from: Duration::ZERO,
+        until: Duration::from_secs(1),
+    };
+    Outcome {
+        record,
+        phases: vec![phase("warm up"), phase("middle"), phase("end")],
+        classes: vec!["all".to_owned()],
+        validity: Validity::Valid,
+        elapsed: Duration::from_secs(3),
+        cpu: Duration::ZERO,
+        cpu_share: 0.1,
+        stopped: false,
+    }
+}
+
+#[test]
+fn a_rate_that_is_held_to_the_end_is_held() {
+    let report = judge(&outcome(|number| (Ending::Good, 10 + number % 3)), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+    assert_eq!(report.why, "100.0 % were good, to the end");
+    assert_eq!(report.offered_per_second, 100.0);
+    assert!((report.goodput_per_second - 100.0).abs() < 1e-9, "{report:?}");
+    assert!((report.concurrency - 1.1).abs() < 0.01, "{report:?}");
+    assert_eq!(report.throughput_per_second, 100.0);
+    assert!((report.p50_ms.unwrap() - 11.0).abs() < 0.1, "{report:?}");
+}
+
+#[test]
+fn a_slow_beginning_is_forgiven() {
+    let cold = |number| if number < 90 { (Ending::Refused, 1) } else { (Ending::Good, 10) };
+    assert_eq!(judge(&outcome(cold), &DEMAND).verdict, Verdict::Held);
+}
+
+#[test]
+fn too_many_bad_answers_are_told_by_their_kind() {
+    let bad = |number| match number % 50 {
+        7 => (Ending::Refused, 1),
+        8 => (Ending::TimedOut, 2000),
+        _ => (Ending::Good, 10),
+    };
+    let report = judge(&outcome(bad), &DEMAND);
+    assert_eq!(report.verdict, Verdict::NotHeld);
+    assert_eq!(report.why, "96.0 % were good, 99 % must be: of 200 4 refused, 4 timed out");
+}
+
+#[test]
+fn a_line_that_builds_up_is_not_held_although_every_answer_is_good() {
+    // 2 % too much: each second adds 20 ms of waiting.
+    let line = |number: u64| (Ending::Good, 10 + number / 5);
+    let report = judge(&outcome(line), &DEMAND);
+    assert_eq!(report.verdict, Verdict::NotHeld, "{report:?}");
+    assert!((report.trend.unwrap().slope - 0.02).abs() < 0.002, "{report:?}");
+    assert_eq!(report.why, "a line was building up: latency grew by 20 ms per second");
+    // Half a percent too much is within what a share of 99 % forgives.
+    let report = judge(&outcome(|number| (Ending::Good, 10 + number / 20)), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+    // And so is what is small beside the latency itself.
+    let report = judge(&outcome(|number| (Ending::Good, 400 + number / 5)), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+}
+
+#[test]
+fn a_late_generator_says_nothing_of_a_quick_service_and_much_of_a_slow_one() {
+    let lag = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.5 };
+    let late = |latency_ms| Outcome {
+        validity: Validity::Generator(vec![lag]),
+        ..outcome(|_| (Ending::Slow, latency_ms))
+    };
+    assert_eq!(judge(&late(30), &DEMAND).verdict, Verdict::Invalid);
+    assert_eq!(judge(&late(600), &DEMAND).verdict, Verdict::NotHeld);
+    let full = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.95 };
+    let full = Outcome { validity: Validity::Generator(vec![full]), ..late(600) };
+    assert_eq!(judge(&full, &DEMAND).verdict, Verdict::Invalid);
+}
+
+#[test]
+fn connections_are_too_few_only_for_a_service_that_is_as_quick_as_ever() {
+    let none_free = Limit::Connections { not_offered: 30, intended: 300, connections_max: 9 };
+    let none_free = |latency_ms| Outcome {
+        validity: Validity::Generator(vec![none_free]),
+        ..outcome(|number| match number % 10 {
+            0 => (Ending::TimedOut, 2000),
+            _ => (Ending::Good, latency_ms),
+        })
+    };
+    assert_eq!(judge(&none_free(11), &DEMAND).verdict, Verdict::Invalid);
+    assert_eq!(judge(&none_free(90), &DEMAND).verdict, Verdict::NotHeld);
+}
+
+#[test]
+fn what_was_stopped_or_never_began_says_nothing() {
+    let good = |_| (Ending::Good, 10);
+    let stopped = Outcome { stopped: true, ..outcome(good) };
+    assert_eq!(judge(&stopped, &DEMAND).verdict, Verdict::Invalid);
+    let empty = Outcome { record: Record::new(3, 1), ..outcome(good) };
+    let report = judge(&empty, &DEMAND);
+    assert_eq!((report.verdict, report.p50_ms, report.concurrency), (Verdict::Invalid, None, 0.0));
+}
+
+#[test]
+fn the_load_has_the_shape_that_the_judge_expects() {
+    let scenario = Scenario::get("http://127.0.0.1:1/").expect("a right address");
+    let outcome = Demand { rate: 20.0, duration: Duration::from_millis(300), ..DEMAND }
+        .run(&scenario, Spacing::Even)
+        .run()
+        .expect("a service that is not there is no error");
+    let report = judge(&outcome, &Demand { duration: Duration::from_millis(300), ..DEMAND });
+    assert_eq!(report.verdict, Verdict::NotHeld);
+    assert_eq!(report.why, "0.0 % were good, 99 % must be: of 4 4 failed");
+}
