@@ -50,6 +50,9 @@ impl Piece {
     /// How many seconds it takes until that many requests have come. Solves
     /// `from·x + slope·x²/2 = requests` in the form that stays exact for flat slopes.
     fn seconds_until(&self, requests: f64) -> f64 {
+        if self.from == self.to {
+            return (requests / self.from).min(self.seconds);
+        }
         let slope = (self.to - self.from) / self.seconds;
         let root = (self.from * self.from + 2.0 * slope * requests).max(0.0).sqrt();
         (2.0 * requests / (self.from + root)).clamp(0.0, self.seconds)

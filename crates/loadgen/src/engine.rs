@@ -232,6 +232,11 @@ impl Engine {
             && self.backlog.is_empty()
     }
 
+    /// Whether requests wait for a connection.
+    pub(crate) fn is_crowded(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.connections
     }

@@ -404,6 +404,7 @@ impl Reader<'_, '_> {
             }
         }
         fields.done(self.problems);
+        of_classes.sort_by_key(|(place, _)| *place);
         Thresholds { all, classes: of_classes }
     }
 
