@@ -120,6 +120,13 @@ const NEEDS: &[Need] = &[
         elsewhere: "nodejs; node",
     },
     Need {
+        name: "chromium",
+        why: "shows the reports of loads as people see them",
+        probe: Probe::Program("chromium"),
+        way: Way::Packages(&["chromium"]),
+        elsewhere: "chromium; chromium",
+    },
+    Need {
         name: "npm",
         why: "installs pino-pretty",
         probe: Probe::Program("npm"),

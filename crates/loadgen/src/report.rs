@@ -1,0 +1,194 @@
+//! What a load has shown, to keep and to show around: for machines as `report.json`, for people
+//! as `report.html`, and against an earlier one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::limit::LimitReport;
+
+mod compare;
+mod course;
+mod html;
+mod json;
+mod overload;
+mod run;
+mod verdict;
+pub(crate) mod words;
+
+pub use compare::{Change, Comparison, Significance};
+pub use course::{Attempts, ClassCourse, Course, Slice, Stretch};
+pub use json::ReadError;
+pub use overload::Overload;
+pub use run::RunReport;
+
+/// Everything that was learnt about a service, and what is needed to learn it again.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tenfold_loadgen::{Report, Run, RunReport, Scenario, Schedule};
+///
+/// let scenario = Scenario::get("http://127.0.0.1:8080/products")?;
+/// let load = Schedule::constant(500.0, Duration::from_secs(10));
+/// let outcome = Run::open(&scenario, load).run()?;
+/// let mut report = Report::new("my tool 1.0", "2026-11-24T09:00:00Z", &scenario);
+/// report.run = Some(RunReport::of(&outcome, &scenario, "500 requests per second for 10 s"));
+/// println!("{}", report.verdict());
+/// report.save("target/load".as_ref())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The program that made it, with its version.
+    pub tool: String,
+    /// When it was made: RFC 3339, in UTC.
+    pub at: String,
+    /// The address of the service.
+    pub target: String,
+    /// The scenario file's text; empty where a single address was asked.
+    pub scenario: String,
+    /// The latency up to which an answer is good, in milliseconds, where it is the same for all
+    /// requests.
+    pub latency_ms_max: Option<f64>,
+    /// A single load.
+    pub run: Option<RunReport>,
+    /// The search for the limit.
+    pub limit: Option<LimitReport>,
+    /// The way past the limit and back.
+    pub overload: Option<Overload>,
+}
+
+/// The files of a report.
+const JSON: &str = "report.json";
+const HTML: &str = "report.html";
+
+impl Report {
+    /// A report without content: `tool` is who makes it, `at` when (RFC 3339, in UTC).
+    pub fn new(tool: &str, at: &str, scenario: &crate::Scenario) -> Report {
+        let mut latencies = scenario.requests.iter().map(|request| request.good.latency_max);
+        let first = latencies.next();
+        let same = first.filter(|first| latencies.all(|latency| latency == *first));
+        Report {
+            tool: tool.to_owned(),
+            at: at.to_owned(),
+            target: scenario.target.url(),
+            scenario: String::new(),
+            latency_ms_max: same.map(|latency| latency.as_secs_f64() * 1e3),
+            run: None,
+            limit: None,
+            overload: None,
+        }
+    }
+
+    /// What it all comes to, in one sentence.
+    pub fn verdict(&self) -> String {
+        verdict::of(self)
+    }
+
+    /// The report for machines; its form is described in `docs/guides/load-report.md`.
+    pub fn to_json(&self) -> String {
+        json::write(self)
+    }
+
+    /// Reads a report for machines.
+    ///
+    /// # Errors
+    /// When it is none, or of a version that is not known.
+    pub fn from_json(text: &str) -> Result<Report, ReadError> {
+        json::read(text)
+    }
+
+    /// The report for people: a page that needs nothing else, neither network nor script.
+    pub fn to_html(&self) -> String {
+        html::page(self, None)
+    }
+
+    /// The same with an earlier report beside it.
+    pub fn to_html_beside(&self, earlier: &Report) -> String {
+        html::page(self, Some(earlier))
+    }
+
+    /// What has changed since an earlier report, and what of it is noise.
+    pub fn compare(&self, earlier: &Report) -> Comparison {
+        compare::of(earlier, self)
+    }
+
+    /// Writes both reports into a folder, which is made if it is not there; the address of the
+    /// one for people.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, SaveError> {
+        save(self.to_json(), self.to_html(), folder)
+    }
+
+    /// The same, with an earlier report beside it in the one for people.
+    ///
+    /// # Errors
+    /// As [`Report::save`].
+    pub fn save_beside(&self, earlier: &Report, folder: &Path) -> Result<PathBuf, SaveError> {
+        save(self.to_json(), self.to_html_beside(earlier), folder)
+    }
+
+    /// Reads what [`Report::save`] wrote: the file for machines, or the folder that it is in.
+    ///
+    /// # Errors
+    /// When there is no such file, or no report in it.
+    pub fn load(path: &Path) -> Result<Report, LoadError> {
+        let file = if path.is_dir() { path.join(JSON) } else { path.to_owned() };
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Report::from_json(&text).map_err(|error| LoadError::Read { file, error }),
+            Err(error) => Err(LoadError::File { file, error }),
+        }
+    }
+}
+
+fn save(json: String, html: String, folder: &Path) -> Result<PathBuf, SaveError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| SaveError { path, error }
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    let (json_file, html_file) = (folder.join(JSON), folder.join(HTML));
+    std::fs::write(&json_file, json).map_err(failed(&json_file))?;
+    std::fs::write(&html_file, html).map_err(failed(&html_file))?;
+    Ok(html_file)
+}
+
+/// A report cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {error}", path.display())]
+pub struct SaveError {
+    /// What was to be written.
+    pub path: PathBuf,
+    /// What stood in the way.
+    pub error: io::Error,
+}
+
+/// An earlier report cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What stood in the way.
+        error: io::Error,
+    },
+    /// What it holds is no report.
+    #[error("{}: {error}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: ReadError,
+    },
+}
+
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The report as it is kept and read again.
+
+use super::sample::report;
+use super::*;
+
+#[test]
+fn what_is_written_is_read_again() {
+    let report = report();
+    let text = report.to_json();
+    let again = Report::from_json(&text).unwrap();
+    assert!(again.run == report.run && again.overload == report.overload, "every histogram");
+    assert_eq!(again.verdict(), report.verdict());
+    assert!(again.to_json() == text, "to the last digit");
+    assert!(again.to_html() == report.to_html());
+}
+
+#[test]
+fn what_is_no_report_says_why() {
+    let says = |text: &str| Report::from_json(text).unwrap_err().to_string();
+    assert!(says("hello").starts_with("is no report of a load: expected value"));
+    assert!(says("{}").contains("missing field `version`"));
+    assert_eq!(says(r#"{"version":2}"#), "is a report of version 2, and version 1 is known");
+    assert!(says(r#"{"version":1}"#).contains("missing field `tool`"));
+    let text = report().to_json().replace("\"good\"", "\"splendid\"");
+    assert!(says(&text).contains("\"splendid\" is no way to end"), "{}", says(&text));
+    let text = report().to_json().replacen("\"lag_us\": \"H", "\"lag_us\": \"!", 1);
+    assert!(says(&text).contains("lag_us: "), "{}", says(&text));
+}
+
+#[test]
+fn unknown_fields_are_passed_over_and_absent_parts_are_none() {
+    let mut report = report();
+    (report.run, report.limit, report.overload) = (None, None, None);
+    let text = report.to_json().replacen('{', "{\"mood\": \"good\",", 1);
+    let text = text.replace("\"run\": null,", "");
+    let again = Report::from_json(&text).unwrap();
+    assert!(again.run.is_none() && again.limit.is_none());
+    assert_eq!(again.verdict(), "Nothing was measured.");
+}
+
+#[test]
+fn is_saved_beside_its_page_and_found_by_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("deep/down");
+    let page = report().save(&folder).unwrap();
+    assert_eq!(page, folder.join("report.html"));
+    assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+    for path in [folder.clone(), folder.join("report.json")] {
+        assert!(Report::load(&path).unwrap().run == report().run);
+    }
+    let missing = Report::load(&folder.join("old.json")).unwrap_err().to_string();
+    assert!(missing.starts_with("cannot read ") && missing.contains("old.json"), "{missing}");
+    let wrong = Report::load(&folder.join("report.html")).unwrap_err().to_string();
+    assert!(wrong.contains("report.html: is no report of a load"), "{wrong}");
+    let error = report().save(&folder.join("report.json")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write ") && error.contains("report.json"), "{error}");
+}
+
+#[test]
+fn the_page_needs_nothing_else() {
+    let page = report().to_html();
+    for outward in ["src=", "href=", "url(", "@import", "<script", "<link", "https:"] {
+        assert!(!page.contains(outward), "{outward}");
+    }
+    assert!(page.contains("order &lt;b&gt;") && !page.contains("order <b>"));
+    assert!(page.contains("# &lt;sale&gt;"));
+}
+
+#[test]
+fn the_verdict_is_about_what_was_measured_last() {
+    let mut report = report();
+    assert_eq!(
+        report.verdict(),
+        "Up to 10 times its limit of 400 requests per second it keeps 93.6 % of its best goodput, \
+         and it is itself again after 2 s."
+    );
+    report.overload = None;
+    assert_eq!(
+        report.verdict(),
+        "It holds 400 requests per second; what ends it is the process CPU, 97 % in use."
+    );
+    report.limit = None;
+    let verdict = report.verdict();
+    assert!(verdict.contains("requests were good; answers took "), "{verdict}");
+    assert!(verdict.ends_with("most others were refused."), "{verdict}");
+    let run = report.run.as_mut().unwrap();
+    (run.valid, run.validity) = (false, "the generator was the bottleneck: x".to_owned());
+    assert_eq!(
+        report.verdict(),
+        "This says nothing of the service: the generator was the bottleneck: x."
+    );
+}
+
+#[test]
+fn past_the_limit_the_verdict_says_what_is_left() {
+    let mut report = report();
+    let mut says = |times: usize, to_peak: f64, seconds: Option<f64>| {
+        let overload = report.overload.as_mut().unwrap();
+        overload.phases[times].goodput_to_peak = to_peak;
+        overload.recovery.seconds = seconds;
+        report.verdict()
+    };
+    assert_eq!(
+        says(3, 0.5, Some(0.0)),
+        "Past its limit of 400 requests per second its goodput falls: at 10 times it keeps 50 % of \
+         its best, and it is itself again at once."
+    );
+    assert_eq!(
+        says(2, 0.02, None),
+        "Past its limit of 400 requests per second it collapses: at 5 times it keeps 2 % of its \
+         best goodput, and it does not recover while it is watched."
+    );
+    let overload = report.overload.as_mut().unwrap();
+    overload.phases[2].valid = false;
+    let verdict = report.verdict();
+    assert!(verdict.contains("at 10 times it keeps 50 %"), "{verdict}");
+    assert!(verdict.ends_with("where the generator could not keep up is left out."), "{verdict}");
+    for phase in &mut report.overload.as_mut().unwrap().phases {
+        phase.valid = false;
+    }
+    assert_eq!(report.verdict(), "This says nothing of the service: valid.");
+}

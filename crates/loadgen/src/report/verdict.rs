@@ -1,0 +1,145 @@
+//! What a report comes to, in one sentence.
+
+use crate::bottleneck::Saturation;
+use crate::ending::Ending;
+use crate::limit::LimitReport;
+use crate::report::course::Attempts;
+use crate::report::overload::Overload;
+use crate::report::run::RunReport;
+use crate::report::{Report, words};
+use crate::search::Found;
+
+/// A service that keeps this part of its best goodput keeps working.
+const KEPT_SHARE_MIN: f64 = 0.8;
+
+/// One that keeps less than this has stopped working.
+const COLLAPSED_SHARE_MAX: f64 = 0.2;
+
+/// What is in use to this part is near its end.
+const SHARE_NEAR: f64 = 0.8;
+
+pub(super) fn of(report: &Report) -> String {
+    match (&report.overload, &report.limit, &report.run) {
+        (Some(overload), _, _) => self::overload(overload),
+        (None, Some(limit), _) => self::limit(limit),
+        (None, None, Some(run)) => self::run(run),
+        (None, None, None) => "Nothing was measured.".to_owned(),
+    }
+}
+
+/// What ended it, if something was near its end.
+pub(super) fn bottleneck(limit: &LimitReport) -> Option<&Saturation> {
+    let bottleneck = limit.bottleneck.as_ref()?;
+    bottleneck.ranked.first().filter(|first| first.share >= SHARE_NEAR)
+}
+
+pub(super) fn limit(limit: &LimitReport) -> String {
+    let rate = |rate: f64| format!("{} requests per second", words::count(rate));
+    let held = limit.limit_per_second;
+    let mut sentence = match limit.found {
+        Found::Limit { .. } => format!("It holds {}", rate(held)),
+        Found::NoLimit { held } => {
+            return format!("It holds {}, the most that was to be offered.", rate(held));
+        }
+        Found::NothingHeld => {
+            return "It holds no load at all: even a request every ten seconds is too much."
+                .to_owned();
+        }
+        Found::GeneratorFirst { held } => {
+            return format!(
+                "It holds {}, and the generator could not offer more: the limit lies above.",
+                rate(held)
+            );
+        }
+        Found::Unfinished { held } if held > 0.0 => {
+            format!("It holds {} at least: the search had no end", rate(held))
+        }
+        Found::Unfinished { .. } => "The search ended before any rate was held".to_owned(),
+    };
+    if let Some(unrecovered) = &limit.unrecovered {
+        sentence += &format!(", and does not come back after {}", rate(unrecovered.after_rate));
+    } else if let (Found::Limit { .. }, Some(first)) = (limit.found, bottleneck(limit)) {
+        sentence += &format!(
+            "; what ends it is the {}, {} in use",
+            first.resource.name(),
+            words::percent(first.share)
+        );
+    }
+    sentence + "."
+}
+
+pub(super) fn overload(overload: &Overload) -> String {
+    if overload.stopped {
+        return "The load was stopped before its end.".to_owned();
+    }
+    let limit =
+        format!("its limit of {} requests per second", words::count(overload.limit_per_second));
+    let recovery = match overload.recovery.seconds {
+        Some(0.0) => "is itself again at once".to_owned(),
+        Some(seconds) => format!("is itself again after {}", words::seconds(seconds)),
+        None => "does not recover while it is watched".to_owned(),
+    };
+    let Some(worst) = overload.worst() else {
+        if overload.is_valid() {
+            return format!("It was not taken past {limit}, and {recovery}.");
+        }
+        return format!("This says nothing of the service: {}.", overload.validity);
+    };
+    let left = words::percent(worst.goodput_to_peak);
+    let times = words::count(worst.times);
+    let mut sentence = if worst.goodput_to_peak >= KEPT_SHARE_MIN {
+        let most = overload.multiples().iter().filter(|phase| phase.valid);
+        let most = most.map(|phase| phase.times).fold(1.0, f64::max);
+        format!("Up to {} times {limit} it keeps {left} of its best goodput", words::count(most))
+    } else if worst.goodput_to_peak >= COLLAPSED_SHARE_MAX {
+        format!("Past {limit} its goodput falls: at {times} times it keeps {left} of its best")
+    } else {
+        format!("Past {limit} it collapses: at {times} times it keeps {left} of its best goodput")
+    };
+    sentence += &format!(", and it {recovery}");
+    if !overload.is_valid() {
+        sentence += "; where the generator could not keep up is left out";
+    }
+    sentence + "."
+}
+
+pub(super) fn run(run: &RunReport) -> String {
+    let total = run.course.total();
+    if total.intended == 0 {
+        return "Nothing was asked.".to_owned();
+    }
+    if !run.valid {
+        return format!("This says nothing of the service: {}.", run.validity);
+    }
+    let mut sentence = format!(
+        "{} of {} requests were good",
+        words::percent(total.good_share()),
+        words::count(total.intended as f64)
+    );
+    let right = [Ending::Good, Ending::Slow];
+    let latency = |quantile| total.latency_ms(&right, quantile);
+    if let (Some(p50), Some(p99)) = (latency(0.5), latency(0.99)) {
+        sentence += &format!(
+            "; answers took {} (p50) and {} (p99)",
+            words::milliseconds(p50),
+            words::milliseconds(p99)
+        );
+    }
+    if let Some(worst) = most_frequent_failure(&total) {
+        sentence += &format!("; most others were {worst}");
+    }
+    match run.crossed.as_slice() {
+        [] => {}
+        [one] => sentence += &format!("; a threshold was crossed: {one}"),
+        several => sentence += &format!("; {} thresholds were crossed", several.len()),
+    }
+    sentence + "."
+}
+
+/// What most of those were that were not good, if they were more than one in a hundred.
+fn most_frequent_failure(total: &Attempts) -> Option<String> {
+    let others = Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good);
+    let (count, worst) =
+        others.map(|ending| (total.count(ending), ending)).max_by_key(|one| one.0)?;
+    (count as f64 > 0.01 * total.intended as f64).then(|| worst.name().replace('_', " "))
+}
