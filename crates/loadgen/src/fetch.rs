@@ -94,6 +94,11 @@ impl Address {
         self.ask("GET", "")
     }
 
+    /// The body of the answer to an empty POST.
+    pub(crate) fn post(&self) -> Result<Vec<u8>, FetchError> {
+        self.ask("POST", "content-length: 0\r\n")
+    }
+
     fn ask(&self, method: &str, header: &str) -> Result<Vec<u8>, FetchError> {
         let io = |error| FetchError::Io { url: self.url(), error };
         let (host, path) = (self.target.authority(), &self.path);

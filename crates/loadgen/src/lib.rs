@@ -43,6 +43,7 @@ mod http2;
 mod limit;
 mod live;
 mod outcome;
+mod overload;
 mod plan;
 mod probe;
 mod record;
@@ -63,11 +64,15 @@ pub use fetch::{Address, AddressError, FetchError};
 pub use limit::{LimitError, LimitEvent, LimitOptions, LimitReport, Unrecovered, find};
 pub use live::Snapshot;
 pub use outcome::{Crossed, Outcome, Phase};
+pub use overload::{
+    ClassReport, Cold, ColdError, Flood, Latencies, OverloadError, OverloadEvent, OverloadOptions,
+    OverloadReport, Pause, PauseError, PhaseReport, Recovery, Variants, past,
+};
 pub use probe::{Demand, ProbeReport, Trend, judge};
 pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};
 pub use report::{
-    Attempts, Change, ClassCourse, Comparison, Course, LoadError, ReadError, Report, RunReport,
-    SaveError, Significance, Slice, Stretch,
+    Attempts, Change, ClassCourse, Comparison, Course, LoadError, Overload, ReadError, Report,
+    RunReport, SaveError, Significance, Slice, Stretch,
 };
 pub use run::{Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};

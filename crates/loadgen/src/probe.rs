@@ -191,11 +191,18 @@ pub(crate) fn is_generators_fault(outcome: &Outcome, tally: &Tally, unloaded_p50
             let lag_ms = lag.as_secs_f64() * 1e3;
             quantile_ms(&latencies_us, 0.99).is_some_and(|p99_ms| p99_ms < LAG_TIMES * lag_ms)
         }
+        // The run's limit need not be that of the part that is looked at.
+        Limit::Connections { .. } if !misses_some(tally) => false,
         Limit::Connections { .. } => {
             let service_ms = tally.service_us().and_then(|service_us| quantile_ms(service_us, 0.5));
             service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
         }
     })
+}
+
+/// Whether more than one request in a thousand found no connection, as in [`Validity`].
+fn misses_some(tally: &Tally) -> bool {
+    tally.not_offered as f64 > 0.001 * tally.intended as f64
 }
 
 fn trend(middle: &Tally, end: &Tally, apart: Duration) -> Option<Trend> {

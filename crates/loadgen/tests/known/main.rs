@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, helpers as well")]
 
 mod limit;
+mod overload;
 mod servers;
 mod stall;
