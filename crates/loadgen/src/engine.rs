@@ -142,8 +142,9 @@ impl Shared {
         self.engine.borrow_mut().dispatch(self, now)
     }
 
-    /// Ends the request of a seat, whose connection can take another.
-    pub(crate) fn finish(self: &Rc<Shared>, seat: Seat, end: End) {
+    /// Ends the request of a seat, whose connection can take another. Returns the moment, so that
+    /// who goes on at once need not ask the clock again.
+    pub(crate) fn finish(self: &Rc<Shared>, seat: Seat, end: End) -> u64 {
         let now = self.now();
         let mut engine = self.engine.borrow_mut();
         engine.end(seat, end, now);
@@ -151,6 +152,7 @@ impl Shared {
         engine.awake = Some(seat);
         engine.dispatch(self, now);
         engine.awake = None;
+        now
     }
 
     /// Ends the request of a seat, if there is one, and the connection with it.

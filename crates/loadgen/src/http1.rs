@@ -45,6 +45,7 @@ pub(crate) async fn serve(shared: Rc<Shared>, seat: Seat) {
                 request: Vec::new(),
                 answer: Answer::default(),
                 used: false,
+                just_now: None,
                 pause: None,
             };
             poll_fn(|cx| connection.poll(cx)).await;
@@ -84,6 +85,8 @@ struct Connection {
     answer: Answer,
     /// Whether the connection has brought an answer: then it may be closed at any moment.
     used: bool,
+    /// The time as it has just been read, if the next request follows at once.
+    just_now: Option<u64>,
     /// Until when a slow reader does not read.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -143,9 +146,11 @@ impl Connection {
     fn idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
         let job = self.shared.engine.borrow_mut().seats().read(self.seat);
         if let Some(job) = job {
-            self.begin(job);
+            let now = self.just_now.take().unwrap_or_else(|| self.shared.now());
+            self.begin(job, now);
             return Poll::Ready(Ok(()));
         }
+        self.just_now = None;
         // An answer to no request, an end, an error: whatever comes, the connection is of no use.
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
@@ -154,7 +159,7 @@ impl Connection {
         Poll::Ready(Err(Over::With(End::Failed(Failure::Reset))))
     }
 
-    fn begin(&mut self, job: Job) {
+    fn begin(&mut self, job: Job, now: u64) {
         let prepared = &self.shared.plan.requests[job.request];
         if prepared.fixed.is_none() {
             self.request.clear();
@@ -165,7 +170,6 @@ impl Connection {
         if job.reads_slowly {
             self.stream.read_slowly();
         }
-        let now = self.shared.now();
         self.job = Job { sent: Some(now), ..job };
         let mut engine = self.shared.engine.borrow_mut();
         engine.note_sent(&job, now);
@@ -243,7 +247,7 @@ impl Connection {
                 }
                 self.used = true;
                 self.state = State::Idle;
-                self.shared.finish(self.seat, end);
+                self.just_now = Some(self.shared.finish(self.seat, end));
                 Poll::Ready(Ok(()))
             }
         }

@@ -91,6 +91,11 @@ impl Run {
         Run { phases: phases.collect(), ..self }
     }
 
+    /// The service that it is for.
+    pub fn target(&self) -> &Target {
+        &self.scenario.target
+    }
+
     /// How long requests are intended to be sent.
     pub fn duration(&self) -> Duration {
         match &self.load {
@@ -327,14 +332,6 @@ pub enum RunError {
     /// The generator panicked: a fault of its own.
     #[error("the generator panicked")]
     Panic,
-}
-
-/// The address of what is under load, for messages.
-impl Run {
-    /// The service that it is for.
-    pub fn target(&self) -> &Target {
-        &self.scenario.target
-    }
 }
 
 fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {

@@ -1,3 +1,5 @@
+//! Arrivals are as many as promised, in order, and spaced as they should be.
+
 use proptest::prelude::*;
 
 use super::*;

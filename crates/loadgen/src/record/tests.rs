@@ -1,3 +1,5 @@
+//! Records stay small however long a run is, and those of threads add up.
+
 use super::*;
 
 const SECOND_NS: u64 = 1_000_000_000;

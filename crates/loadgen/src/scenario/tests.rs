@@ -1,3 +1,5 @@
+//! Scenario files are read whole, and everything that is wrong with one is told at once.
+
 use super::*;
 
 fn parse(text: &str) -> Result<Scenario, ScenarioErrors> {

@@ -103,9 +103,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     }
     let version = format!("{:?}", request.version());
     let body = match path.as_str() {
-        "/echo" => {
-            request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default()
-        }
+        "/echo" => request
+            .into_body()
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default(),
         "/large" => Bytes::from(vec![b'x'; 3 << 20]),
         "/busy" => {
             let refused = Response::builder().status(503).header("retry-after", "1");

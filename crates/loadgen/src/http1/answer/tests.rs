@@ -1,3 +1,5 @@
+//! Answers are read the same in one piece and byte by byte, and what is none is told.
+
 use super::*;
 
 /// What came of these bytes, when they come in one piece, and byte by byte: it must be the same.
