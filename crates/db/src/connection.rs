@@ -6,11 +6,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use diesel::pg::Pg;
 use futures_util::{Stream, TryStreamExt};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{CancelToken, Client, NoTls, RowStream};
 
@@ -35,9 +36,16 @@ pub(crate) struct Connection {
     abandoned: AtomicBool,
     /// Whether a transaction is open, or may be.
     in_transaction: AtomicBool,
-    /// Whether Postgres said that it ends this connection; the socket hears of it later.
+    /// Whether this connection is at its end, though the socket may not have heard of it.
     broken: AtomicBool,
+    /// The task that drives the socket.
+    driver: AbortHandle,
+    /// How many answers have come to their end.
+    answers: AtomicUsize,
 }
+
+/// Who has no other limit for connecting waits so long: a server can accept and then be silent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A query that has found its way to run on a connection: all that travels of it.
 struct Request {
@@ -69,7 +77,14 @@ struct Text {
 impl Text {
     fn of(query: &impl Statement, binds: &Binds) -> Result<Box<Text>> {
         let bind_types = binds.types()?.iter().copied().map(type_of).collect();
-        Ok(Box::new(Text { sql: sql_of(query)?, bind_types }))
+        let sql = sql_of(query)?;
+        match transaction_control(&sql) {
+            Some(word) => Err(Error::mistranslated(format!(
+                "{word} in raw SQL would leave others a connection with a transaction that \
+                 nobody knows of: use Db::transaction"
+            ))),
+            None => Ok(Box::new(Text { sql, bind_types })),
+        }
     }
 }
 
@@ -80,7 +95,11 @@ impl Connection {
         config: &tokio_postgres::Config,
         statements_max: NonZeroUsize,
     ) -> Result<(Arc<Connection>, JoinHandle<()>)> {
-        let (client, connection) = config.connect(NoTls).await.map_err(Error::unreachable)?;
+        let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        let (client, connection) = match tokio::time::timeout(limit, config.connect(NoTls)).await {
+            Ok(connected) => connected.map_err(Error::unreachable)?,
+            Err(_elapsed) => return Err(Error::unreachable("no answer to an attempt to connect")),
+        };
         let runtime = Handle::current();
         let driver = runtime.spawn(async move {
             if let Err(error) = connection.await {
@@ -98,6 +117,8 @@ impl Connection {
             abandoned: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            driver: driver.abort_handle(),
+            answers: AtomicUsize::new(0),
         };
         Ok((Arc::new(connection), driver))
     }
@@ -166,7 +187,7 @@ impl Connection {
             Ok(stream) => Ok(Rows { stream, running: Some(running) }),
             Err(error) => {
                 running.end();
-                Err(self.statement_failed(&key, error))
+                Err(self.statement_failed(&key, types, error))
             }
         }
     }
@@ -210,7 +231,7 @@ impl Connection {
         running.end();
         match read {
             Ok(()) => Ok(answer),
-            Err(error) => Err(self.statement_failed(&key, error)),
+            Err(error) => Err(self.statement_failed(&key, types, error)),
         }
     }
 
@@ -240,7 +261,7 @@ impl Connection {
             }
         };
         running.end();
-        done.map_err(|error| self.statement_failed(&key, error))
+        done.map_err(|error| self.statement_failed(&key, types, error))
     }
 
     /// Runs SQL text with no values in it, several statements at once if it says so.
@@ -259,6 +280,34 @@ impl Connection {
     /// Counts a statement that is run through [`Connection::client`].
     pub(crate) fn running(self: &Arc<Self>) -> Running {
         Running::start(self)
+    }
+
+    /// Waits until everything that was sent has been answered, which the answer to something
+    /// sent last shows, since Postgres answers in order. As long as answers come it waits for as
+    /// many as there are; with none for `silence_max` it gives the connection up.
+    pub(crate) async fn settle(&self, silence_max: Duration) {
+        let mut last = pin!(self.client.check_connection());
+        loop {
+            let answers = self.answers.load(Ordering::Relaxed);
+            match tokio::time::timeout(silence_max, &mut last).await {
+                Ok(_answered_or_closed) => {
+                    self.answers.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Err(_elapsed) if self.answers.load(Ordering::Relaxed) != answers => {}
+                Err(_elapsed) => {
+                    tracing::warn!("connection given up on which postgres does not answer");
+                    return self.give_up();
+                }
+            }
+        }
+    }
+
+    /// Ends the connection without a word to Postgres, which may not hear it. Whoever waits for
+    /// an answer hears that it is lost.
+    pub(crate) fn give_up(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.driver.abort();
     }
 
     pub(crate) fn cancel_token(&self) -> CancelToken {
@@ -315,10 +364,21 @@ impl Connection {
         slot.get_or_try_init(|| prepare).await.cloned().map(Form::Prepared)
     }
 
-    fn statement_failed(&self, key: &Key, error: tokio_postgres::Error) -> Error {
+    fn statement_failed(
+        &self,
+        key: &Key,
+        types: &CustomTypes,
+        error: tokio_postgres::Error,
+    ) -> Error {
         let error = self.failed(error);
-        if error.postgres().is_some_and(|error| is_stale(error.code(), error.message())) {
-            self.statements.forget(key);
+        if let Some(said) = error.postgres() {
+            let type_is_gone = is_gone_type(said.code(), said.message());
+            if type_is_gone {
+                types.forget();
+            }
+            if type_is_gone || is_stale(said.code(), said.message()) {
+                self.statements.forget(key);
+            }
         }
         error
     }
@@ -342,6 +402,30 @@ pub(crate) struct FirstRow {
 /// Whether Postgres rejects a prepared statement because the schema changed under it.
 fn is_stale(code: &str, message: &str) -> bool {
     code == "26000" || (code == "0A000" && message.contains("cached plan"))
+}
+
+/// Whether Postgres has no type of that number any more: somebody made the type anew.
+fn is_gone_type(code: &str, message: &str) -> bool {
+    code == "42704" || message.contains("cache lookup failed for type")
+}
+
+/// The word with which a text would begin or end a transaction, if it would.
+fn transaction_control(sql: &str) -> Option<&'static str> {
+    const WORDS: [&str; 8] =
+        ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"];
+    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+    loop {
+        let comment_end = if rest.starts_with("--") {
+            rest.find('\n')
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map(|end| end + 1)
+        } else {
+            break;
+        };
+        rest = rest[comment_end? + 1..].trim_start();
+    }
+    let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+    WORDS.into_iter().find(|control| word.eq_ignore_ascii_case(control))
 }
 
 /// How a connection was left by its last user.
@@ -387,7 +471,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.ended {
+            self.connection.answers.fetch_add(1, Ordering::Relaxed);
+        } else {
             self.connection.abandoned.store(true, Ordering::Relaxed);
         }
         self.connection.running.fetch_sub(1, Ordering::Relaxed);
@@ -455,4 +541,34 @@ impl ToSql for Bind<'_> {
     }
 
     tokio_postgres::types::to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transaction_control_is_seen_through_case_space_and_comments() {
+        for sql in [
+            "BEGIN",
+            "begin isolation level serializable",
+            " ;\n commit",
+            "-- now\nROLLBACK",
+            "/* a */ -- b\n/* c */ savepoint s",
+            "End;",
+        ] {
+            assert!(transaction_control(sql).is_some(), "{sql:?}");
+        }
+        for sql in [
+            "SELECT 1 -- BEGIN",
+            "SELECT 'COMMIT'",
+            "beginning",
+            "",
+            "-- BEGIN",
+            "/* BEGIN",
+            "WITH abort AS (SELECT 1) SELECT * FROM abort",
+        ] {
+            assert_eq!(transaction_control(sql), None, "{sql:?}");
+        }
+    }
 }

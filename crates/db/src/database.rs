@@ -4,12 +4,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until};
-use tenfold_overload::{Entrance, Limits, Permit};
+use tenfold_overload::{Entrance, Limits};
 use tenfold_telemetry::metrics::Registry;
 
 use crate::connection::Connection;
 use crate::error::{Error, Lane, Result};
-use crate::lane::{Entry, SharedLane};
+use crate::lane::{Entry, SharedLane, SharedPlace};
 use crate::metrics::DatabaseMetrics;
 use crate::pool::{Exclusive, Pool};
 use crate::query::{Statement, Yields};
@@ -215,13 +215,12 @@ impl Db {
         match self.lane {
             Lane::Shared => {
                 let entered = match self.shard.0.lane.enter(&self.context) {
-                    Ok(Entry::Inside(permit, connection)) => Ok((permit, connection)),
+                    Ok(Entry::Inside(place)) => Ok(place),
                     Ok(entry) => entry.wait(self.context.deadline()).await,
                     Err(error) => Err(error),
                 };
-                let (permit, connection) =
-                    entered.inspect_err(|error| self.metrics().failed(error))?;
-                Ok(Place::Shared { connection, permit })
+                let place = entered.inspect_err(|error| self.metrics().failed(error))?;
+                Ok(Place::Shared(place))
             }
             Lane::Exclusive | Lane::Stream => {
                 let exclusive = self.take_exclusive().await?;
@@ -241,6 +240,7 @@ impl Db {
         let took = Moment::now().since(place.since());
         self.metrics().statement(self.lane).record(took);
         let answer = answer.unwrap_or(Err(Error::DeadlinePassed { after: took }));
+        place.note(&answer);
         answer.inspect_err(|error| self.metrics().failed(error))
     }
 
@@ -251,22 +251,36 @@ impl Db {
 
 /// A place on a lane; given back when the statement is done or the caller leaves.
 enum Place {
-    Shared { connection: Arc<Connection>, permit: Permit },
+    Shared(SharedPlace),
     Exclusive { exclusive: Exclusive, since: Moment },
 }
 
 impl Place {
     fn connection(&self) -> &Arc<Connection> {
         match self {
-            Place::Shared { connection, .. } => connection,
+            Place::Shared(place) => place.connection(),
             Place::Exclusive { exclusive, .. } => exclusive.connection(),
         }
     }
 
     fn since(&self) -> Moment {
         match self {
-            Place::Shared { permit, .. } => permit.since(),
+            Place::Shared(place) => place.since(),
             Place::Exclusive { since, .. } => *since,
+        }
+    }
+
+    /// Takes note whether the answer has come to its end, so that the place is free.
+    fn note<T>(&self, answer: &Result<T>) {
+        let ended = !matches!(
+            answer,
+            // Given up waiting for, or given up reading.
+            Err(Error::DeadlinePassed { .. } | Error::Mistranslated { .. })
+        );
+        if let Place::Shared(place) = self
+            && ended
+        {
+            place.answered();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_overload::Refusal;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// What the methods of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -211,11 +211,20 @@ impl PostgresError {
         self.0.code() == &SqlState::DISK_FULL
     }
 
+    /// Whether Postgres ends the connection, or itself, with it: severity FATAL or PANIC.
+    pub fn ends_the_connection(&self) -> bool {
+        matches!(self.0.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    }
+
     pub(crate) fn state(&self) -> &SqlState {
         self.0.code()
     }
 
     fn class(&self) -> Class {
+        // It ends the connection, whatever the reason, so what ran may have happened or not.
+        if self.ends_the_connection() {
+            return Class::Unreachable;
+        }
         let state = self.state();
         let is = |states: &[SqlState]| states.contains(state);
         if state.code().starts_with("23") {

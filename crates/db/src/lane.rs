@@ -8,7 +8,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tenfold_context::{Context, Deadline, Moment};
@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::connection::Connection;
 use crate::error::{Cause, Error, Lane, Result};
-use crate::settings::DatabaseSettings;
+use crate::settings::{DatabaseSettings, with_timeout};
 
 /// How long a query waits for a broken connection to come back. Longer means that Postgres is
 /// gone, and the sooner a caller hears of that the better.
@@ -26,6 +26,9 @@ const RECONNECT_GRACE: Duration = Duration::from_secs(1);
 
 /// The first pause between attempts to connect; doubled after each failure.
 const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// What comes on top of the longest statement before a silent connection is given up.
+const SILENCE_GRACE: Duration = Duration::from_secs(1);
 
 /// The longest pause between attempts to connect.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -37,6 +40,8 @@ pub(crate) struct SharedLane {
     members: Vec<Member>,
     /// Whose turn it is.
     turn: AtomicUsize,
+    /// How long a connection with something to answer may be silent.
+    silence_max: Duration,
 }
 
 /// One connection of the lane and the task that keeps it up.
@@ -57,11 +62,8 @@ impl SharedLane {
     /// background.
     pub(crate) fn open(config: &tokio_postgres::Config, settings: &DatabaseSettings) -> SharedLane {
         let connections = settings.shared_connections.max(1);
-        let mut config = config.clone();
-        let timeout_ms = settings.shared_statement_timeout.as_millis();
-        let options = config.get_options().unwrap_or_default();
-        let options = format!("{options} -c statement_timeout={timeout_ms}");
-        config.options(options.trim());
+        let timeout = settings.shared_statement_timeout;
+        let config = with_timeout(config.clone(), "statement_timeout", timeout);
         let members = (0..connections)
             .map(|_| Member::start(config.clone(), settings.statements_max()))
             .collect();
@@ -72,6 +74,7 @@ impl SharedLane {
             }),
             members,
             turn: AtomicUsize::new(0),
+            silence_max: timeout + SILENCE_GRACE,
         }
     }
 
@@ -83,8 +86,10 @@ impl SharedLane {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
         let member = &self.members[turn];
         match (arrived, member.connected()) {
-            (Arrived::Inside(permit), Some(connection)) => Ok(Entry::Inside(permit, connection)),
-            (arrived, _) => Ok(Entry::Waits(arrived, member)),
+            (Arrived::Inside(permit), Some(connection)) => {
+                Ok(Entry::Inside(SharedPlace::new(permit, connection, self.silence_max)))
+            }
+            (arrived, _) => Ok(Entry::Waits(arrived, member, self.silence_max)),
         }
     }
 
@@ -99,23 +104,70 @@ impl SharedLane {
 
 /// What became of a statement that was not refused.
 pub(crate) enum Entry<'a> {
-    Inside(Permit, Arc<Connection>),
+    Inside(SharedPlace),
     /// For its place, or for the connection.
-    Waits(Arrived<'a>, &'a Member),
+    Waits(Arrived<'a>, &'a Member, Duration),
 }
 
 impl Entry<'_> {
-    pub(crate) async fn wait(self, deadline: Deadline) -> Result<(Permit, Arc<Connection>)> {
-        let (arrived, member) = match self {
-            Entry::Inside(permit, connection) => return Ok((permit, connection)),
-            Entry::Waits(arrived, member) => (arrived, member),
+    pub(crate) async fn wait(self, deadline: Deadline) -> Result<SharedPlace> {
+        let (arrived, member, silence_max) = match self {
+            Entry::Inside(place) => return Ok(place),
+            Entry::Waits(arrived, member, silence_max) => (arrived, member, silence_max),
         };
         let permit = match arrived {
             Arrived::Inside(permit) => Ok(permit),
             Arrived::InLine(line) => line.turn().await,
         };
         let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
-        Ok((permit, member.connection(deadline).await?))
+        Ok(SharedPlace::new(permit, member.connection(deadline).await?, silence_max))
+    }
+}
+
+/// A place on the lane, taken until its statement has been answered. Who leaves before that
+/// leaves the statement on the connection, with others behind it, so the place is not free yet:
+/// else those who leave would make the number in flight endless.
+pub(crate) struct SharedPlace {
+    /// `Some` until dropped.
+    permit: Option<Permit>,
+    connection: Arc<Connection>,
+    since: Moment,
+    answered: AtomicBool,
+    silence_max: Duration,
+}
+
+impl SharedPlace {
+    fn new(permit: Permit, connection: Arc<Connection>, silence_max: Duration) -> SharedPlace {
+        let since = permit.since();
+        let answered = AtomicBool::new(false);
+        SharedPlace { permit: Some(permit), connection, since, answered, silence_max }
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    pub(crate) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// Says that the answer has come to its end.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for SharedPlace {
+    fn drop(&mut self) {
+        if *self.answered.get_mut() || self.connection.is_closed() {
+            return;
+        }
+        let (permit, silence_max) = (self.permit.take(), self.silence_max);
+        let connection = Arc::clone(&self.connection);
+        self.connection.runtime().spawn(async move {
+            connection.settle(silence_max).await;
+            drop(permit);
+        });
     }
 }
 
@@ -148,9 +200,14 @@ impl Member {
                 State::Down { since, cause } => (*since + RECONNECT_GRACE, cause.clone()),
             };
             let give_up = Deadline::at(give_up).earlier(deadline);
-            if tokio::time::timeout_at(give_up.instant(), state.changed()).await.is_err() {
-                let cause = cause.unwrap_or_else(|| Cause::new("still connecting"));
-                return Err(Error::Unreachable { cause });
+            match tokio::time::timeout_at(give_up.instant(), state.changed()).await {
+                Ok(Ok(())) => {}
+                // The lane is gone, and nobody connects any more.
+                Ok(Err(_keeper_is_gone)) => return Err(Error::Closed),
+                Err(_elapsed) => {
+                    let cause = cause.unwrap_or_else(|| Cause::new("still connecting"));
+                    return Err(Error::Unreachable { cause });
+                }
             }
         }
     }
@@ -174,21 +231,27 @@ async fn keep_up(
         match Connection::open(&config, statements_max).await {
             Ok((connection, driver)) => {
                 state.send_replace(State::Up(connection));
-                pause = RECONNECT_PAUSE_MIN;
+                let up = Moment::now();
                 // Ends when the connection does; the driver has logged why.
                 let _ = driver.await;
                 since = Moment::now();
                 state.send_replace(State::Down { since, cause: None });
+                // One that dies as soon as it is there is as good as none.
+                if since.since(up) > RECONNECT_PAUSE_MAX {
+                    pause = RECONNECT_PAUSE_MIN;
+                }
             }
             Err(error) => {
-                let cause = Cause::new(error);
+                let cause = match error {
+                    Error::Unreachable { cause } => cause,
+                    error => Cause::new(error),
+                };
                 tracing::warn!(cause = %cause, lane = "shared", "cannot connect to postgres");
                 state.send_replace(State::Down { since, cause: Some(cause) });
-                // Between half and the whole of it, so that shards and replicas do not come
-                // back in step.
-                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
             }
         }
+        // Between half and the whole of it, so that shards and replicas do not come back in step.
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
     }
 }

@@ -17,10 +17,13 @@ use crate::cancel::Canceller;
 use crate::connection::{Connection, Left};
 use crate::error::{Error, Lane, Result};
 use crate::metrics::PoolMetrics;
-use crate::settings::DatabaseSettings;
+use crate::settings::{DatabaseSettings, with_timeout};
 
 /// Time that cleaning may take before the connection is closed instead.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What Postgres waits at least before it ends a transaction in which nothing happens.
+const IDLE_IN_TRANSACTION_MIN: Duration = Duration::from_secs(10);
 
 /// The connections of the exclusive lane, for all shards. A clone is the same pool.
 #[derive(Clone, Debug)]
@@ -52,6 +55,10 @@ impl Pool {
         settings: &DatabaseSettings,
         metrics: PoolMetrics,
     ) -> Pool {
+        // A transaction that nobody ends, because the network between is gone, must not keep its
+        // locks: Postgres ends it by itself, long after our own budget has.
+        let idle_max = (settings.transaction_budget * 4).max(IDLE_IN_TRANSACTION_MIN);
+        let config = with_timeout(config, "idle_in_transaction_session_timeout", idle_max);
         let entrance = Entrance::new(Limits {
             places: settings.pool_max,
             waiting_max: settings.pool_waiting_max,
@@ -159,6 +166,7 @@ impl Pool {
                 self.put_back(held);
             }
             Ok(Err(error)) => {
+                held.connection.give_up();
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     left = left.name(),
@@ -166,6 +174,7 @@ impl Pool {
                 );
             }
             Err(_elapsed) => {
+                held.connection.give_up();
                 tracing::warn!(left = left.name(), "connection closed that was not clean in time");
             }
         }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tenfold_config::{Secret, at_most, between};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Config, SslMode};
 
 use crate::error::{Error, Result};
 
@@ -50,6 +50,9 @@ tenfold_config::settings! {
         /// enough to everybody else.
         #[check(between(1, 10_000))]
         pub streams_max: usize = 4,
+        /// Time a stream may wait for its next row from Postgres, while its reader waits too.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub stream_row_timeout: Duration = Duration::from_secs(30),
         /// Time a transaction may be open before it is rolled back.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub transaction_budget: Duration = Duration::from_millis(250),
@@ -80,7 +83,7 @@ impl DatabaseSettings {
     }
 
     /// What tokio-postgres needs to connect.
-    pub(crate) fn postgres_config(&self, application_name: &str) -> Result<tokio_postgres::Config> {
+    pub(crate) fn postgres_config(&self, application_name: &str) -> Result<Config> {
         let url = self.url.as_ref().ok_or_else(|| {
             Error::mistranslated("database.url is not set, and neither is DATABASE_URL")
         })?;
@@ -97,8 +100,16 @@ impl DatabaseSettings {
     }
 }
 
-fn read_url(url: &Secret) -> std::result::Result<tokio_postgres::Config, UnusableUrl> {
-    let config: tokio_postgres::Config = url.expose().parse().map_err(UnusableUrl::Unreadable)?;
+/// The same connection with one of Postgres' own time limits set.
+pub(crate) fn with_timeout(mut config: Config, name: &str, timeout: Duration) -> Config {
+    let options = config.get_options().unwrap_or_default();
+    let options = format!("{options} -c {name}={}", timeout.as_millis().max(1));
+    config.options(options.trim());
+    config
+}
+
+fn read_url(url: &Secret) -> std::result::Result<Config, UnusableUrl> {
+    let config: Config = url.expose().parse().map_err(UnusableUrl::Unreadable)?;
     match config.get_hosts() {
         [_] if config.get_ssl_mode() == SslMode::Require => Err(UnusableUrl::Encrypted),
         [_] => Ok(config),

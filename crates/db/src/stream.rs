@@ -7,9 +7,11 @@
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt, stream};
 use tenfold_overload::Permit;
+use tokio::time::Sleep;
 
 use crate::connection::Rows;
 use crate::database::Db;
@@ -44,7 +46,8 @@ impl Db {
                     return Err(Error::DeadlinePassed { after });
                 }
             };
-            Ok(HeldRows { rows, _exclusive: exclusive, _place: place })
+            let row_timeout = db.settings().stream_row_timeout;
+            Ok(HeldRows { rows, row_timeout, waiting: None, _exclusive: exclusive, _place: place })
         };
         stream::once(opened)
             .try_flatten()
@@ -87,7 +90,7 @@ impl Db {
 /// Where a stream in chunks stands.
 struct Chunks<K, C, G> {
     db: Db,
-    patience: std::time::Duration,
+    patience: Duration,
     chunk: C,
     key: G,
     after: Option<K>,
@@ -111,6 +114,9 @@ pin_project_lite::pin_project! {
     struct HeldRows {
         #[pin]
         rows: Rows,
+        row_timeout: Duration,
+        // Runs while the reader and we wait for Postgres.
+        waiting: Option<Pin<Box<Sleep>>>,
         _exclusive: Exclusive,
         _place: Permit,
     }
@@ -120,6 +126,14 @@ impl Stream for HeldRows {
     type Item = Result<crate::row::PgRow>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(ready!(self.project().rows.poll_next(cx)))
+        let this = self.project();
+        if let Poll::Ready(row) = this.rows.poll_next(cx) {
+            *this.waiting = None;
+            return Poll::Ready(row);
+        }
+        let row_timeout = *this.row_timeout;
+        let waiting = this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(row_timeout)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Error::DeadlinePassed { after: row_timeout })))
     }
 }

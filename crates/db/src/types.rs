@@ -25,6 +25,11 @@ impl CustomTypes {
         Lookup { types: Arc::clone(self), missing: Vec::new() }
     }
 
+    /// Forgets all numbers, because one of them is not true any more.
+    pub(crate) fn forget(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Asks Postgres for the missing types and remembers them.
     pub(crate) async fn learn(
         &self,

@@ -208,3 +208,16 @@ async fn a_value_that_does_not_fit_is_a_mistake_with_its_column() {
     let error = bench.first::<Number>(query).await.map(|_| ()).unwrap_err();
     assert_eq!(error.class(), Class::Mistake, "{error}");
 }
+
+#[tokio::test]
+async fn a_transaction_of_raw_sql_is_refused_before_it_is_sent() {
+    let bench = Bench::start().await;
+    for db in [bench.exclusive(), (*bench).clone()] {
+        for sql in ["BEGIN", "/* please */ start transaction", "-- now\nROLLBACK"] {
+            let error = db.execute(diesel::sql_query(sql)).await.unwrap_err();
+            assert_eq!(error.class(), Class::Mistake);
+            assert!(error.to_string().contains("use Db::transaction"), "{error}");
+        }
+    }
+    bench.until(&crate::kit::backends("idle in transaction"), 0).await;
+}

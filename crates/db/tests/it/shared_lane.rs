@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use futures_util::future::join_all;
+use tenfold_context::{Context, Deadline};
 use tenfold_db::{Class, Error, Lane};
 use tenfold_overload::Refusal;
+use tenfold_testkit::{Proxy, Side, Upstream};
 
 use crate::kit::{Bench, Piece, backends, piece, pieces};
 
@@ -115,4 +117,59 @@ async fn postgres_gone_is_said_soon_and_its_return_is_noticed() {
         found = bench.first::<Piece>(pieces::table.find(1)).await;
     }
     assert_eq!(found.unwrap(), piece(1, "lamp", 5));
+}
+
+#[tokio::test]
+async fn those_who_leave_keep_their_place_until_postgres_is_done_with_them() {
+    let bench = Bench::with(|settings| settings.shared_in_flight_max = 1).await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    let slow =
+        || diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>("pg_sleep(0.5) IS NULL"));
+    let leaver = bench.patient(Duration::from_millis(50));
+    assert!(matches!(leaver.load::<bool>(slow()).await.unwrap_err(), Error::DeadlinePassed { .. }));
+    let occupied = bench.shard.shared_lane().inside;
+    assert_eq!(occupied, 1, "the statement runs still, so its place is taken");
+    // Who comes now waits before it sends anything, and may be told so.
+    let error = leaver.first::<Piece>(pieces::table.find(1)).await.unwrap_err();
+    assert!(!matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(bench.first::<Piece>(pieces::table.find(1)).await.unwrap(), piece(1, "lamp", 5));
+    bench.until(&backends("active"), 0).await;
+    assert_eq!(bench.shard.shared_lane().inside, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_network_swallowed_is_given_up_and_made_anew() {
+    let bench = Bench::start().await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    let socket = bench.postgres.socket_directory().join(".s.PGSQL.5432");
+    let proxy = Proxy::start(Upstream::Unix(socket)).await.unwrap();
+    let mut settings = bench.settings.clone();
+    settings.url =
+        Some(tenfold_config::Secret::new(format!("postgres://postgres@{}/bench", proxy.address())));
+    settings.shared_statement_timeout = Duration::from_millis(100);
+    let database = tenfold_db::Database::open(&settings, "proxied", &bench.registry).await.unwrap();
+    let shard = database.on_this_shard();
+    let patience = |millis| {
+        let deadline = Deadline::after(Duration::from_millis(millis));
+        shard.handle(Context::new().with_deadline(deadline))
+    };
+    let find = || pieces::table.find(1);
+    assert_eq!(patience(10_000).first::<Piece>(find()).await.unwrap().id, 1);
+
+    // What goes to Postgres on this connection is swallowed from here on.
+    proxy.stall(Side::ToServer);
+    let error = patience(100).first::<Piece>(find()).await.unwrap_err();
+    assert!(matches!(error, Error::DeadlinePassed { .. }), "{error}");
+    // It is given up after the longest statement and a second; a new one gets through again.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    proxy.resume(Side::ToServer);
+    let mut found = patience(2_000).first::<Piece>(find()).await;
+    for _ in 0..20 {
+        if found.is_ok() {
+            break;
+        }
+        found = patience(2_000).first::<Piece>(find()).await;
+    }
+    assert_eq!(found.unwrap().id, 1);
+    assert!(proxy.accepted() > 2, "the lane connected again");
 }
