@@ -23,6 +23,10 @@ use tokio_postgres::NoTls;
 
 use product::Products;
 
+/// The allocator of the store, which it is measured against.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Answers GET /products/{id} and nothing else.
 #[derive(Debug, Parser)]
 struct Arguments {
