@@ -1,5 +1,5 @@
 //! Searches the same limit ten times, and tells how far the results lie apart: what a figure that
-//! was measured once is worth on this machine.
+//! was measured once is worth on this machine. Each probe is told on the standard error.
 //!
 //! ```console
 //! $ cargo run --release -p tenfold-loadgen --example limit -- http://127.0.0.1:8080/
@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use tenfold_loadgen::{Found, LimitOptions, Scenario, Verdict, find};
+use tenfold_loadgen::{Found, LimitEvent, LimitOptions, Scenario, Verdict, find};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -20,7 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("search  limit/s  interval             probes  invalid  seconds  found");
     for search in 1..=searches {
         let options = LimitOptions::default();
-        let report = find(&scenario, &options, &mut |_| ControlFlow::Continue(()))?;
+        let report = find(&scenario, &options, &mut |event| {
+            if let LimitEvent::Probed(probe) = event {
+                eprintln!("{:>10.1}/s  {:?}: {}", probe.rate, probe.verdict, probe.why);
+            }
+            ControlFlow::Continue(())
+        })?;
         let (from, until) = report.interval;
         let until = until.map_or("?".to_owned(), |until| format!("{until:.1}"));
         let invalid = report.probes.iter().filter(|probe| probe.verdict == Verdict::Invalid);

@@ -1,7 +1,7 @@
 //! Which rate to offer next, to find the highest that the service holds: a decision without
 //! clock and network, so that it can be played against models of services.
 //!
-//! Coarse steps up until a rate is not held, then halving of the gap between held and not held,
+//! Coarse steps up until a rate is not held twice, then halving of the gap between held and not held,
 //! in ratios; the two rates at the edge are offered again until each has the same verdict twice,
 //! because one probe of a busy machine is an anecdote.
 
@@ -27,7 +27,7 @@ impl Default for SearchLimits {
             rate_max: 1_000_000.0,
             step: 2.0,
             resolution: 0.03,
-            probes_max: 40,
+            probes_max: 28,
         }
     }
 }
@@ -191,6 +191,12 @@ impl Search {
                 }
             }
             (Some(_), Some(_)) if out_of_probes => Step::Done(self.so_far()),
+            // Everything after this looks below it, so that it had better be true. Halfway through
+            // a search its neighbours would tell; one step above the last that was held, nothing
+            // does but asking again.
+            (Some(held), Some(above)) if above.rate >= held.rate * step && !above.is_sure() => {
+                Step::Probe { rate: above.rate }
+            }
             (Some(held), Some(above)) => Step::Probe { rate: (held.rate * above.rate).sqrt() },
         }
     }
