@@ -1,3 +1,5 @@
+//! Which ticks an axis gets, case by case and at random.
+
 use proptest::prelude::*;
 
 use super::*;

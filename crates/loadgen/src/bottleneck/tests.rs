@@ -1,3 +1,5 @@
+//! What is named as the bottleneck, from made-up scrapes of services that have one.
+
 use super::*;
 use crate::scenario::Scenario;
 use crate::scrape::{Sample, Scrape};

@@ -1,3 +1,5 @@
+//! How a probe is judged: held, not held, or worth nothing because the generator was late.
+
 use super::*;
 use crate::outcome::Phase;
 use crate::record::{Finished, Record};
