@@ -1,6 +1,5 @@
-//! Shows every kind of picture on one page, so that a change of the looks can be looked at.
+//! Writes a page with every kind of picture, so that a change of their looks can be looked at.
 //!
-//! Writes a page with every kind of picture, so that a change of their looks can be looked at:
 //!
 //! ```sh
 //! cargo run -p tenfold-chart --example gallery > gallery.html
