@@ -1,6 +1,5 @@
 //! Writes a page with every kind of picture, so that a change of their looks can be looked at.
 //!
-//!
 //! ```sh
 //! cargo run -p tenfold-chart --example gallery > gallery.html
 //! ```

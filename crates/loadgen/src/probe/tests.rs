@@ -1,6 +1,7 @@
 //! How a probe is judged: held, not held, or worth nothing because the generator was late.
 
 use super::*;
+use crate::ending::NotOffered;
 use crate::outcome::Phase;
 use crate::record::{Finished, Record};
 
@@ -104,12 +105,15 @@ fn a_late_generator_says_nothing_of_a_quick_service_and_much_of_a_slow_one() {
 #[test]
 fn connections_are_too_few_only_for_a_service_that_is_as_quick_as_ever() {
     let none_free = Limit::Connections { not_offered: 30, intended: 300, connections_max: 9 };
-    let none_free = |latency_ms| Outcome {
-        validity: Validity::Generator(vec![none_free]),
-        ..outcome(|number| match number % 10 {
-            0 => (Ending::TimedOut, 2000),
-            _ => (Ending::Good, latency_ms),
-        })
+    let none_free = |latency_ms| {
+        let mut outcome = outcome(|_| (Ending::Good, latency_ms));
+        outcome.validity = Validity::Generator(vec![none_free]);
+        for number in 0..30 {
+            let (class, intended) = ((number as usize / 10, 0, false), number * 100_000_000);
+            outcome.record.intend(class.0, class.1, class.2, intended);
+            outcome.record.skip(class, intended, NotOffered::BacklogFull);
+        }
+        outcome
     };
     assert_eq!(judge(&none_free(11), &DEMAND).verdict, Verdict::Invalid);
     assert_eq!(judge(&none_free(90), &DEMAND).verdict, Verdict::NotHeld);
