@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod load;
 mod migrate;
 
 use std::io::{self, Write};
@@ -18,6 +19,9 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) enum Command {
     /// Shows the store at work: a real service on a real Postgres, with one command
     Demo(demo::Arguments),
+    /// Offers load to any HTTP service: finds its limit, goes past it, and reports
+    #[command(subcommand)]
+    Load(Box<load::Command>),
     /// Shows settings, or writes the documented default file
     #[command(subcommand)]
     Config(config::Command),
@@ -30,6 +34,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         match self {
             Command::Demo(arguments) => demo::run(&arguments),
+            Command::Load(command) => load::run(&command),
             Command::Config(command) => config::run(&command),
             Command::Migrate(command) => migrate::run(&command),
         }
@@ -87,6 +92,8 @@ pub(crate) enum Error {
     Migrations(String),
     #[error("no database is named: set DATABASE_URL, or give --set database.url=postgres://…")]
     NoDatabase,
+    #[error("{0}")]
+    Load(String),
     #[error("the system refuses {what}: {cause}")]
     System { what: &'static str, cause: io::Error },
 }

@@ -8,6 +8,7 @@ use http::Method;
 mod behaviour;
 mod error;
 mod fields;
+mod k6;
 mod read;
 mod sample;
 mod target;
@@ -16,6 +17,7 @@ mod zipf;
 
 pub use behaviour::{Behaviour, Protocol, Retries, Share, SlowReaders};
 pub use error::{ScenarioError, ScenarioErrors};
+pub use k6::k6_script;
 pub use sample::template;
 pub use target::{Target, TargetError};
 pub use text::Text;

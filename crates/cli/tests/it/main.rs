@@ -7,6 +7,7 @@ mod data_folder;
 mod database;
 mod demo;
 mod full_disk;
+mod load;
 mod migrate;
 mod no_postgres;
 mod ports;

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use super::zipf::Zipf;
 
+mod javascript;
+
+pub(crate) use javascript::quoted;
+
 /// Literal text and values, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Text {

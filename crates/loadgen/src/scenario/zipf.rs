@@ -6,8 +6,8 @@
 /// variates from monotone discrete distributions", 1996), which needs no table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Zipf {
-    count: f64,
-    exponent: f64,
+    pub(super) count: f64,
+    pub(super) exponent: f64,
     integral_first: f64,
     integral_last: f64,
     near: f64,

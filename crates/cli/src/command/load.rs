@@ -1,0 +1,180 @@
+//! `tenfold load`: offers load to any HTTP service, finds the most that it holds, goes past it,
+//! and reports.
+
+mod export_k6;
+mod interrupt;
+mod limit;
+mod output;
+mod overload;
+mod progress;
+mod run;
+mod screen;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+use tenfold_config::duration;
+use tenfold_loadgen::scenario::template;
+use tenfold_loadgen::{Scenario, Spacing};
+
+use super::{Error, print};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prints a commented scenario file for an address
+    Init {
+        /// The address, such as http://127.0.0.1:8080/products
+        url: String,
+    },
+    /// Offers a load, and tells what came of it
+    Run(run::Arguments),
+    /// Finds the highest rate that a service holds, and what ends it
+    Limit(limit::Arguments),
+    /// Goes to multiples of the limit and back, and tells how much of its work the service keeps
+    Overload(overload::Arguments),
+    /// Prints a script for k6 that does what a scenario says, as far as k6 can
+    ExportK6(export_k6::Arguments),
+}
+
+/// The generator was the bottleneck: nothing was learnt of the service.
+const GENERATOR: u8 = 3;
+
+/// Thresholds were crossed; the same code as k6's.
+const CROSSED: u8 = 99;
+
+/// Why there is no result.
+#[derive(Debug)]
+enum Problem {
+    /// What was asked for makes no sense: exit code 2, as for a wrong command line.
+    Usage(String),
+    /// It went wrong.
+    Failed(String),
+}
+
+impl Problem {
+    fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Problem {
+        Problem::Failed(error.into().to_string())
+    }
+
+    fn usage<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Problem {
+        Problem::Usage(error.into().to_string())
+    }
+}
+
+pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
+    let done = match command {
+        Command::Init { url } => init(url),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Limit(arguments) => limit::run(arguments),
+        Command::Overload(arguments) => overload::run(arguments),
+        Command::ExportK6(arguments) => export_k6::run(arguments),
+    };
+    match done {
+        Ok(code) => Ok(code),
+        Err(Problem::Failed(problem)) => Err(Error::Load(problem)),
+        Err(Problem::Usage(problem)) => {
+            eprintln!("error: {problem}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn init(url: &str) -> Result<ExitCode, Problem> {
+    print(template(url).map_err(Problem::usage)?.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked, and how clients go about it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TargetArguments {
+    /// The address that is asked, again and again, with GET
+    #[arg(required_unless_present = "scenario", conflicts_with = "scenario")]
+    url: Option<String>,
+    /// A scenario file; `tenfold load init URL` prints one
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// The most connections, above the scenario's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
+    /// How many threads send
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
+    /// How requests are spaced: evenly, or at random as people come
+    #[arg(long, value_enum)]
+    arrivals: Option<Arrivals>,
+    /// What chance is made from: the same seed gives the same load
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Arrivals {
+    Even,
+    Poisson,
+}
+
+/// What is asked, and the text that says so; none for a single address.
+struct Asked {
+    scenario: Scenario,
+    text: String,
+}
+
+impl TargetArguments {
+    fn read(&self) -> Result<Asked, Problem> {
+        let mut asked = match (&self.scenario, &self.url) {
+            (Some(file), _) => {
+                let wrong = |problem: &dyn std::fmt::Display| {
+                    Problem::Usage(format!("{}:\n{problem}", file.display()))
+                };
+                let scenario = Scenario::load(file).map_err(|errors| wrong(&errors))?;
+                let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
+                Asked { scenario, text }
+            }
+            (None, url) => {
+                let scenario = Scenario::get(url.as_deref().unwrap_or_default());
+                Asked { scenario: scenario.map_err(Problem::usage)?, text: String::new() }
+            }
+        };
+        if let Some(connections) = self.connections {
+            asked.scenario.behaviour.connections_max = connections as usize;
+        }
+        Ok(asked)
+    }
+
+    fn threads(&self) -> usize {
+        self.threads as usize
+    }
+
+    fn spacing(&self) -> Spacing {
+        match self.arrivals {
+            Some(Arrivals::Poisson) => Spacing::Poisson,
+            Some(Arrivals::Even) | None => Spacing::Even,
+        }
+    }
+}
+
+/// For flags that are a length of time.
+fn length(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| "a length of time is needed, such as 500ms, 10s or 2m".to_owned())
+}
+
+/// For flags that are a rate, or a multiple.
+fn above_zero(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "a number above 0 is needed".to_owned())
+}
+
+/// For flags that are a share.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "a share between 0 and 1 is needed".to_owned())
+}

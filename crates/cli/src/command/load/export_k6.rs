@@ -1,0 +1,31 @@
+//! `tenfold load export-k6`: a scenario for those who have k6.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tenfold_loadgen::Scenario;
+use tenfold_loadgen::scenario::k6_script;
+
+use super::{Problem, above_zero, length};
+use crate::command::print;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The scenario file
+    scenario: PathBuf,
+    /// Requests per second
+    #[arg(long, value_name = "RATE", default_value = "100", value_parser = above_zero)]
+    rate: f64,
+    /// How long
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length)]
+    duration: Duration,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
+    let file = &arguments.scenario;
+    let scenario = Scenario::load(file)
+        .map_err(|errors| Problem::Usage(format!("{}:\n{errors}", file.display())))?;
+    print(k6_script(&scenario, arguments.rate, arguments.duration).trim_end());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,79 @@
+//! What a load leaves behind: a verdict on the screen, files in a folder, and a comparison.
+
+use std::path::PathBuf;
+
+use chrono::{SecondsFormat, Utc};
+use tenfold_loadgen::Report;
+
+use super::screen::Screen;
+use super::{Asked, Problem};
+use crate::command::print;
+
+/// Where the report goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArguments {
+    /// Writes report.html and report.json into this folder
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
+    /// Prints report.json; what is for people goes to standard error
+    #[arg(long)]
+    json: bool,
+    /// An earlier report.json, or its folder: shows both side by side, and what of it is noise
+    #[arg(long, value_name = "OLD")]
+    compare: Option<PathBuf>,
+}
+
+/// Where things go, made ready before any load is offered, so that nothing is measured in vain.
+pub(super) struct Output<'a> {
+    arguments: &'a OutputArguments,
+    earlier: Option<Report>,
+    pub(super) screen: Screen,
+}
+
+impl OutputArguments {
+    pub(super) fn open(&self) -> Result<Output<'_>, Problem> {
+        let earlier = self.compare.as_deref().map(Report::load).transpose();
+        if let Some(folder) = &self.report {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Problem::Usage(format!("cannot make the folder {}: {error}", folder.display()))
+            })?;
+        }
+        let (earlier, screen) = (earlier.map_err(Problem::usage)?, Screen::new(self.json));
+        Ok(Output { arguments: self, earlier, screen })
+    }
+}
+
+impl Output<'_> {
+    /// Says what came of it, and writes what was asked for.
+    pub(super) fn finish(&mut self, report: &Report) -> Result<(), Problem> {
+        let screen = &mut self.screen;
+        screen.say("");
+        screen.say_loud(&report.verdict());
+        if let Some(earlier) = &self.earlier {
+            screen.say("");
+            screen.say(&format!("since {}:", earlier.at));
+            screen.say(report.compare(earlier).to_string().trim_end());
+        }
+        if let Some(folder) = &self.arguments.report {
+            let saved = match &self.earlier {
+                Some(earlier) => report.save_beside(earlier, folder),
+                None => report.save(folder),
+            };
+            let page = saved.map_err(Problem::failed)?;
+            screen.say(&format!("report: {}", page.display()));
+        }
+        if self.arguments.json {
+            print(report.to_json().trim_end());
+        }
+        Ok(())
+    }
+}
+
+/// A report without content of what is asked.
+pub(super) fn report(asked: &Asked) -> Report {
+    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let tool = concat!("tenfold ", env!("CARGO_PKG_VERSION"));
+    let mut report = Report::new(tool, &at, &asked.scenario);
+    report.scenario.clone_from(&asked.text);
+    report
+}
