@@ -40,7 +40,21 @@ async fn answer(mut stream: TcpStream, status: &'static str, delay: Duration) {
     }
 }
 
+/// Runs it, and again where a neighbour took the processor away from the generator, which then
+/// rightly believes nothing that it saw.
 async fn load(arguments: &str) -> Output {
+    for _ in 0..9 {
+        let output = once(arguments).await;
+        let said = format!("{}{}", output.stdout, output.stderr);
+        let is_late = said.contains("was sent") && !said.contains("found none of");
+        if output.status.code() != Some(3) || !is_late {
+            return output;
+        }
+    }
+    once(arguments).await
+}
+
+async fn once(arguments: &str) -> Output {
     run(tenfold(["load"].into_iter().chain(arguments.split_whitespace()))).await
 }
 

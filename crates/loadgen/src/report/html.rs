@@ -26,9 +26,6 @@ pub(super) fn page(report: &Report, earlier: Option<&Report>) -> String {
         stylesheet()
     ));
     head(report, &mut page);
-    if let Some(earlier) = earlier {
-        compare::section(&report.compare(earlier), earlier, &mut page);
-    }
     if let Some(overload) = &report.overload {
         let earlier = earlier.and_then(|earlier| earlier.overload.as_ref());
         overload::section(overload, earlier, report.latency_ms_max, &mut page);
@@ -38,6 +35,9 @@ pub(super) fn page(report: &Report, earlier: Option<&Report>) -> String {
     }
     if let Some(run) = &report.run {
         run::section(run, report.latency_ms_max, &mut page);
+    }
+    if let Some(earlier) = earlier {
+        compare::section(&report.compare(earlier), earlier, &mut page);
     }
     foot(report, &mut page);
     page.raw("</body>\n</html>\n");

@@ -146,11 +146,11 @@ fn explain(limit: &LimitReport, screen: &mut Screen) {
     }
     let Some(bottleneck) = &limit.bottleneck else { return };
     for (index, saturation) in bottleneck.ranked.iter().take(4).enumerate() {
-        let label = if index == 0 { "what ends it" } else { "" };
+        let label = if index == 0 { "in use" } else { "" };
         screen.say(&format!("{label:<12}{saturation}"));
     }
     if let Some(unknown) = &bottleneck.unknown {
-        screen.say(unknown);
+        screen.say(&format!("unknown     {unknown}"));
     }
 }
 

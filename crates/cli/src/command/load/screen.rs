@@ -44,18 +44,20 @@ impl Screen {
 
     /// A line that stays. Who has closed the output has seen enough of it.
     pub(super) fn say(&mut self, line: &str) {
-        let clear = if self.is_open { "\r\x1b[2K" } else { "" };
-        let _ = writeln!(self.out, "{clear}{line}");
-        self.is_open = false;
+        self.write(line, ("", ""));
     }
 
     /// A line that stays, and matters most.
     pub(super) fn say_loud(&mut self, line: &str) {
-        if self.is_coloured {
-            self.say(&format!("\x1b[1m{line}\x1b[0m"));
-        } else {
-            self.say(line);
-        }
+        self.write(line, if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") });
+    }
+
+    /// In a pipe a line stays whole, so that it can be searched for.
+    fn write(&mut self, line: &str, (on, off): (&str, &str)) {
+        let clear = if self.is_open { "\r\x1b[2K" } else { "" };
+        let line = if self.is_live { wrapped(line, WIDTH) } else { line.to_owned() };
+        let _ = writeln!(self.out, "{clear}{on}{line}{off}");
+        self.is_open = false;
     }
 
     /// A line that the next one replaces; only where that can be.
@@ -66,5 +68,39 @@ impl Screen {
             let _ = self.out.flush();
             self.is_open = true;
         }
+    }
+}
+
+/// Broken between words where it is wider; a word that is wider itself stays whole.
+fn wrapped(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let (mut text, mut column) = (String::new(), 0);
+    for (index, word) in line.split(' ').enumerate() {
+        let letters = word.chars().count();
+        if index > 0 && column + 1 + letters > width {
+            text.push('\n');
+            column = 0;
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += letters;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_break_between_words_and_short_ones_keep_their_spaces() {
+        assert_eq!(wrapped("a  b   c", 10), "a  b   c");
+        assert_eq!(wrapped("one two three four", 9), "one two\nthree\nfour");
+        assert_eq!(wrapped("a wordthatiswider b", 8), "a\nwordthatiswider\nb");
+        assert_eq!(wrapped("λ λ λ λ", 3), "λ λ\nλ λ");
     }
 }
