@@ -25,6 +25,10 @@ use tenfold::Service;
 /// What brings a database to the shape that this version of the store needs.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
+/// What its customers do, as a scenario for `tenfold load`: of a service at
+/// `http://127.0.0.1:8080` with 100000 products.
+pub const SALE: &str = include_str!("../load/sale.toml");
+
 /// The whole service, ready to run: on the Postgres of `DATABASE_URL`, or on one of its own.
 pub fn service() -> Service {
     tenfold::service("store").migrations(MIGRATIONS).embedded_database().routes(router)

@@ -44,4 +44,5 @@ pub use machine::Machine;
 pub use options::PostgresOptions;
 pub use postgres::Postgres;
 pub use process::Stopped;
+pub use tied::tie;
 pub use wheel::FetchError;

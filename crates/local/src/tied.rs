@@ -13,8 +13,9 @@ use crate::watch::Watch;
 /// parent's to handle) that is told to end when the calling **thread** ends: the kernel
 /// watches the thread that spawned, not its process, so spawn from one that lives as long.
 ///
-/// Linux alone has such a signal; elsewhere [`watch`] stands in.
-pub(crate) fn tie(command: &mut Command) {
+/// The signal is SIGINT. Linux alone has such a thing: elsewhere the servers of this crate have a
+/// shell that watches, and other commands just their own group.
+pub fn tie(command: &mut Command) {
     command.process_group(0);
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes

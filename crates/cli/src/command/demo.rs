@@ -1,12 +1,15 @@
-//! `tenfold demo`: from nothing to a real service on a real Postgres that has answered real
-//! requests, with one command.
+//! `tenfold demo`: from nothing to a real service on a real Postgres that has been taken past its
+//! limit, with one command.
 
 mod catalog;
 mod client;
+mod cores;
 mod round;
+mod sale;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tenfold::Running;
 use tenfold_config::Origin;
@@ -16,9 +19,12 @@ use tenfold_runtime::Signals;
 use tenfold_telemetry::log::{self, LogSettings, LogTarget};
 use tenfold_telemetry::metrics::Registry;
 
+use super::load::length;
 use super::{ConfigArguments, Error, event_loop, print};
 use catalog::PRODUCTS_MAX;
+use cores::Cores;
 use round::Round;
+use sale::Sale;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -29,9 +35,20 @@ pub(crate) struct Arguments {
     /// Folder that keeps the database [default: fresh data, gone at the end]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// End after the first round of requests; exit code 1 if one was not answered well
+    /// End when all is shown; exit code 1 if a request of the first round was not answered well,
+    /// 3 if the load could not be sent as it was meant
     #[arg(long)]
     once: bool,
+    /// Leave out the load: serve after the first round of requests, on all cores
+    #[arg(long)]
+    no_load: bool,
+    /// Folder for the report of the load
+    #[arg(long, value_name = "FOLDER", default_value = "tenfold-demo", conflicts_with = "no_load")]
+    report: PathBuf,
+    /// How long each multiple of the limit is held
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length,
+          conflicts_with = "no_load")]
+    hold: Duration,
     #[command(flatten)]
     config: ConfigArguments,
 }
@@ -45,6 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let registry = Registry::new();
     guard.register(&registry);
     let signals = Signals::listen().map_err(|cause| Error::System { what: "signals", cause })?;
+    let mut sale = (!arguments.no_load).then(|| prepare(arguments)).transpose()?;
 
     print("tenfold demo: a flash sale on a real Postgres\n");
     event_loop()?.block_on(async {
@@ -58,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         say("serving", &format!("http://{address} on {shards}, started in {}", seconds(begun)));
 
         // Whatever comes of it, the service is drained and the database stopped in order.
-        let shown = live(&running, arguments, &signals).await;
+        let shown = live(&running, arguments, &signals, sale.as_mut()).await;
         let report = running.stop().await;
         for part in report.unclean() {
             eprintln!("warning: {part}");
@@ -67,28 +85,43 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     })
 }
 
+/// Shares out the cores, before the first thread of the service begins.
+fn prepare(arguments: &Arguments) -> Result<Sale, Error> {
+    let wrong = |cause| Error::System { what: "a choice of cores", cause };
+    let cores = Cores::split().map_err(wrong)?;
+    if let Some(cores) = &cores {
+        cores.serve().map_err(wrong)?;
+    }
+    Sale::prepare(&arguments.report, arguments.hold, cores)
+}
+
 /// The demonstration itself, until it has shown all or somebody asks it to end.
 async fn live(
     running: &Running,
     arguments: &Arguments,
     signals: &Signals,
+    mut sale: Option<&mut Sale>,
 ) -> Result<ExitCode, Error> {
     let shown = async {
-        let round = show(running, arguments).await?;
+        let code = show(running, arguments, sale.as_deref_mut()).await?;
         if !arguments.once {
             invite(running);
             std::future::pending::<()>().await;
         }
-        Ok(if round.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(code)
     };
-    tokio::select! {
+    let shown = tokio::select! {
         shown = shown => shown,
         signal = signals.first() => {
             print(&format!("\n{signal}: draining"));
             Ok(interrupted(arguments))
         }
         failure = running.failed() => Err(Error::Failed(failure)),
+    };
+    if let Some(sale) = sale {
+        sale.end().await;
     }
+    shown
 }
 
 /// Ctrl-C is how a demo ends, but who asked for one round has not had it.
@@ -116,13 +149,21 @@ fn flags(arguments: &Arguments) -> Result<Vec<String>, Error> {
     Ok(flags)
 }
 
-/// Fills the shop and sends it its first requests.
-async fn show(running: &Running, arguments: &Arguments) -> Result<Round, Error> {
-    catalog::fill(running, arguments.products).await?;
+/// Fills the shop, sends it its first requests, and then more than it can serve.
+async fn show(
+    running: &Running,
+    arguments: &Arguments,
+    sale: Option<&mut Sale>,
+) -> Result<ExitCode, Error> {
+    let products = catalog::fill(running, arguments.products).await?;
     print("\nfirst round of requests");
     let round = Round::send(running.address()).await;
+    let code = match sale {
+        Some(sale) => sale.hold(running, products).await?,
+        None => 0,
+    };
     print("");
-    Ok(round)
+    Ok(if round.is_good() { ExitCode::from(code) } else { ExitCode::FAILURE })
 }
 
 fn invite(running: &Running) {

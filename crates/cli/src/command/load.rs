@@ -157,7 +157,7 @@ impl TargetArguments {
 }
 
 /// For flags that are a length of time.
-fn length(text: &str) -> Result<Duration, String> {
+pub(super) fn length(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .filter(|length| !length.is_zero())
         .ok_or_else(|| "a length of time is needed, such as 500ms, 10s or 2m".to_owned())

@@ -100,7 +100,7 @@ async fn a_closed_output_is_no_reason_to_leave_anything() {
     let program = env!("CARGO_BIN_EXE_tenfold");
     let mut command = Command::new("sh");
     let script = format!(
-        "{program} demo --once --products 100 --set server.listen=127.0.0.1:0 \
+        "{program} demo --once --no-load --products 100 --set server.listen=127.0.0.1:0 \
         --set admin.listen=127.0.0.1:0 | head -n 1; echo done"
     );
     command.args(["-c", &script]).env_remove("DATABASE_URL");

@@ -11,5 +11,6 @@ mod load;
 mod migrate;
 mod no_postgres;
 mod ports;
+mod show;
 mod signals;
 mod support;

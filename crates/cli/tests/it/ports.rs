@@ -10,7 +10,7 @@ async fn a_taken_port_is_named_with_the_setting_to_change() {
     let address = taken.local_addr().unwrap();
     for (key, other) in [("server.listen", "admin.listen"), ("admin.listen", "server.listen")] {
         let (key_set, other_set) = (format!("{key}={address}"), format!("{other}=127.0.0.1:0"));
-        let demo = tenfold(["demo", "--once", "--set", &key_set, "--set", &other_set]);
+        let demo = tenfold(["demo", "--no-load", "--set", &key_set, "--set", &other_set]);
         assert_eq!(
             fails(demo).await,
             format!(
@@ -26,6 +26,7 @@ async fn an_address_of_another_machine_is_named() {
     // One that is set aside for documentation.
     let demo = tenfold([
         "demo",
+        "--no-load",
         "--set",
         "server.listen=192.0.2.1:80",
         "--set",

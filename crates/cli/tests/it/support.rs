@@ -20,8 +20,15 @@ pub(crate) fn tenfold<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comma
     command
 }
 
-/// A demo on ports that the system chooses.
+/// A demo without the load, which has a test of its own, on ports that the system chooses.
 pub(crate) fn demo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = show(arguments);
+    command.arg("--no-load");
+    command
+}
+
+/// A demo with all that it shows.
+pub(crate) fn show<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = tenfold(["demo"].into_iter().chain(arguments));
     command.args(["--set", "server.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);
     command

@@ -20,7 +20,8 @@ const SEED: u64 = 10;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Loads the catalog unless a kept database has one; on a shard, where the database is at home.
-pub(super) async fn fill(running: &Running, products: u32) -> Result<(), Error> {
+/// How many products there are then.
+pub(super) async fn fill(running: &Running, products: u32) -> Result<u64, Error> {
     let (Some(database), Some(shard)) = (running.database().cloned(), running.shards().first())
     else {
         return Err(Error::NoDatabase);
@@ -38,11 +39,11 @@ pub(super) async fn fill(running: &Running, products: u32) -> Result<(), Error> 
     })
 }
 
-async fn load(db: &Db, products: u32) -> tenfold_db::Result<()> {
-    let there = catalog::count(db).await?;
+async fn load(db: &Db, products: u32) -> tenfold_db::Result<u64> {
+    let there = catalog::count(db).await?.unsigned_abs();
     if there > 0 {
-        say("catalog", &format!("{} products were there already", grouped(there.unsigned_abs())));
-        return Ok(());
+        say("catalog", &format!("{} products were there already", grouped(there)));
+        return Ok(there);
     }
     let begun = Moment::now();
     let bar = ProgressBar::new(u64::from(products)).with_style(
@@ -52,6 +53,7 @@ async fn load(db: &Db, products: u32) -> tenfold_db::Result<()> {
     let loaded = catalog::load(db, Catalog::new(SEED, products), |taken| bar.set_position(taken));
     let loaded = loaded.await;
     bar.finish_and_clear();
-    say("catalog", &format!("{} products loaded in {}", grouped(loaded?), seconds(begun)));
-    Ok(())
+    let loaded = loaded?;
+    say("catalog", &format!("{} products loaded in {}", grouped(loaded), seconds(begun)));
+    Ok(loaded)
 }
