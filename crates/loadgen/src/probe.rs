@@ -19,8 +19,16 @@ use crate::validity::{Limit, Validity};
 /// Growth of less than a tenth is no trend: medians of steady services move that much.
 const GROWTH_MIN: f64 = 0.1;
 
-/// A third of a probe with fewer answers than this has no median worth comparing.
+/// A part of a probe with fewer answers than this has no median worth comparing.
 const ANSWERS_MIN: u64 = 5;
+
+/// The parts of a probe: the first third warms up, the rest is looked at in four parts. A line
+/// that builds up grows from each to the next; four medians that are in order by chance are one
+/// case in 24, and at the edge of a limit every verdict is asked for twice.
+const PARTS: [(&str, u32); 5] = [("warm up", 2), ("1", 1), ("2", 1), ("3", 1), ("4", 1)];
+
+/// What the numbers of [`PARTS`] are parts of.
+const SIXTH: u32 = 6;
 
 /// A latency so many times the generator's lag is not made by it.
 const LAG_TIMES: f64 = 5.0;
@@ -92,29 +100,28 @@ pub struct Trend {
 impl Demand {
     /// The load that asks it.
     pub fn run(&self, scenario: &Scenario, spacing: Spacing) -> Run {
-        let third = self.duration / 3;
         let load = Schedule::constant(self.rate, self.duration).spaced(spacing);
-        let thirds = [("warm up", third), ("middle", third), ("end", third)];
-        Run::open(scenario, load).phases(thirds)
+        let sixth = self.duration / SIXTH;
+        Run::open(scenario, load).phases(PARTS.map(|(name, sixths)| (name, sixth * sixths)))
     }
 }
 
 /// Judges the outcome of [`Demand::run`].
 pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
-    let thirds: Vec<Tally> = (0..outcome.record.phases.len()).map(|n| phase(outcome, n)).collect();
-    let whole = sum(&thirds);
-    let steady = sum(thirds.get(1..).unwrap_or_default());
-    let trend = match thirds.as_slice() {
-        [_, middle, end] => trend(middle, end, demand.duration / 3),
-        _ => None,
-    };
+    let parts: Vec<Tally> = (0..outcome.record.phases.len()).map(|n| phase(outcome, n)).collect();
+    let whole = sum(&parts);
+    let after_warm_up = parts.get(1..).unwrap_or_default();
+    let steady = sum(after_warm_up);
+    let (middle, end) = after_warm_up.split_at(after_warm_up.len() / 2);
+    let trend = trend(&sum(middle), &sum(end), demand.duration / 3);
     let seconds = demand.duration.as_secs_f64().max(1e-9);
     let elapsed = outcome.elapsed.as_secs_f64().max(seconds);
     let right = whole.service_us();
     let throughput = right.map_or(0.0, |service_us| service_us.len() as f64 / elapsed);
     let service_s = right.map_or(0.0, |service_us| service_us.mean() / 1e6);
     let latencies_us = steady.latencies_us(&[Ending::Good, Ending::Slow]);
-    let (verdict, why) = verdict(outcome, demand, &steady, trend);
+    let growth = trend.filter(|_| grows_throughout(after_warm_up));
+    let (verdict, why) = verdict(outcome, demand, &steady, growth);
     ProbeReport {
         rate: demand.rate,
         offered_per_second: whole.offered() as f64 / seconds,
@@ -143,7 +150,7 @@ fn verdict(
     outcome: &Outcome,
     demand: &Demand,
     steady: &Tally,
-    trend: Option<Trend>,
+    growth: Option<Trend>,
 ) -> (Verdict, String) {
     if outcome.stopped || steady.unfinished > 0 {
         return (Verdict::Invalid, "it was stopped before its time".to_owned());
@@ -161,11 +168,11 @@ fn verdict(
             format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
         return (Verdict::NotHeld, why);
     }
-    let middle_ms = trend.map_or(0.0, |trend| {
+    let middle_ms = growth.map_or(0.0, |growth| {
         quantile_ms(&steady.latencies_us(&[Ending::Good, Ending::Slow]), 0.5)
-            .map_or(0.0, |p50_ms| p50_ms - trend.p50_ms / 2.0)
+            .map_or(0.0, |p50_ms| p50_ms - growth.p50_ms / 2.0)
     });
-    match trend {
+    match growth {
         Some(trend) if trend.slope > 1.0 - share_min && trend.p50_ms > GROWTH_MIN * middle_ms => {
             let per_second = trend.slope * 1e3;
             let why =
@@ -206,16 +213,24 @@ fn misses_some(tally: &Tally) -> bool {
 }
 
 fn trend(middle: &Tally, end: &Tally, apart: Duration) -> Option<Trend> {
-    let median = |tally: &Tally| {
-        let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
-        (latencies_us.len() >= ANSWERS_MIN).then(|| quantile_ms(&latencies_us, 0.5)).flatten()
-    };
-    let p50_ms = median(end)? - median(middle)?;
+    let p50_ms = median_ms(end)? - median_ms(middle)?;
     Some(Trend {
         good_share: end.good_share() - middle.good_share(),
         p50_ms,
         slope: p50_ms / (apart.as_secs_f64() * 1e3),
     })
+}
+
+/// Whether each part was slower than the one before it: a service that stumbled and caught up was
+/// not.
+fn grows_throughout(parts: &[Tally]) -> bool {
+    let medians_ms: Vec<_> = parts.iter().filter_map(median_ms).collect();
+    medians_ms.len() == parts.len() && medians_ms.is_sorted_by(|before, after| before < after)
+}
+
+fn median_ms(tally: &Tally) -> Option<f64> {
+    let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
+    (latencies_us.len() >= ANSWERS_MIN).then(|| quantile_ms(&latencies_us, 0.5)).flatten()
 }
 
 /// A phase, all classes and attempts together.

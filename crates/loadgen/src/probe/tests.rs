@@ -12,12 +12,12 @@ const DEMAND: Demand = Demand {
     unloaded_p50_ms: 10.0,
 };
 
-/// An outcome of three thirds of a second each, 100 requests per second, whose endings and
-/// latencies in milliseconds a function of their number gives.
+/// An outcome of a probe of three seconds, 100 requests per second, whose endings and latencies
+/// in milliseconds a function of their number gives.
 fn outcome(answer: impl Fn(u64) -> (Ending, u64)) -> Outcome {
-    let mut record = Record::new(3, 1);
+    let mut record = Record::new(PARTS.len(), 1);
     for number in 0..300 {
-        let phase = (number / 100) as usize;
+        let phase = part(number);
         let intended = number * 10_000_000;
         let (ending, latency_ms) = answer(number);
         record.intend(phase, 0, false, intended);
@@ -25,14 +25,14 @@ fn outcome(answer: impl Fn(u64) -> (Ending, u64)) -> Outcome {
         let sent = Some(intended);
         record.finish(&Finished { phase, class: 0, retry: false, intended, sent, ended, ending });
     }
-    let phase = |name: &str| Phase {
+    let phase = |(name, _): (&str, u32)| Phase {
         name: name.to_owned(),
         from: Duration::ZERO,
         until: Duration::from_secs(1),
     };
     Outcome {
         record,
-        phases: vec![phase("warm up"), phase("middle"), phase("end")],
+        phases: PARTS.map(phase).into(),
         classes: vec!["all".to_owned()],
         validity: Validity::Valid,
         elapsed: Duration::from_secs(3),
@@ -40,6 +40,11 @@ fn outcome(answer: impl Fn(u64) -> (Ending, u64)) -> Outcome {
         cpu_share: 0.1,
         stopped: false,
     }
+}
+
+/// The part in which a request is, of 300: each sixth has 50.
+fn part(number: u64) -> usize {
+    (number / 50).saturating_sub(1) as usize
 }
 
 #[test]
@@ -81,10 +86,20 @@ fn a_line_that_builds_up_is_not_held_although_every_answer_is_good() {
     assert!((report.trend.unwrap().slope - 0.02).abs() < 0.002, "{report:?}");
     assert_eq!(report.why, "a line was building up: latency grew by 20 ms per second");
     // Half a percent too much is within what a share of 99 % forgives.
-    let report = judge(&outcome(|number| (Ending::Good, 10 + number / 20)), &DEMAND);
+    let report = judge(&outcome(|number| (Ending::Good, 10 + number / 21)), &DEMAND);
     assert_eq!(report.verdict, Verdict::Held, "{report:?}");
     // And so is what is small beside the latency itself.
     let report = judge(&outcome(|number| (Ending::Good, 400 + number / 5)), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+}
+
+#[test]
+fn a_service_that_stumbles_and_catches_up_has_no_line_that_builds_up() {
+    // In the last second it is ten times as slow for a while.
+    let stumbles =
+        |number: u64| (Ending::Good, if (180..260).contains(&number) { 100 } else { 10 });
+    let report = judge(&outcome(stumbles), &DEMAND);
+    assert!(report.trend.unwrap().slope > 0.01, "{report:?}");
     assert_eq!(report.verdict, Verdict::Held, "{report:?}");
 }
 
@@ -109,7 +124,7 @@ fn connections_are_too_few_only_for_a_service_that_is_as_quick_as_ever() {
         let mut outcome = outcome(|_| (Ending::Good, latency_ms));
         outcome.validity = Validity::Generator(vec![none_free]);
         for number in 0..30 {
-            let (class, intended) = ((number as usize / 10, 0, false), number * 100_000_000);
+            let (class, intended) = ((part(number * 10), 0, false), number * 100_000_000);
             outcome.record.intend(class.0, class.1, class.2, intended);
             outcome.record.skip(class, intended, NotOffered::BacklogFull);
         }
@@ -124,7 +139,7 @@ fn what_was_stopped_or_never_began_says_nothing() {
     let good = |_| (Ending::Good, 10);
     let stopped = Outcome { stopped: true, ..outcome(good) };
     assert_eq!(judge(&stopped, &DEMAND).verdict, Verdict::Invalid);
-    let empty = Outcome { record: Record::new(3, 1), ..outcome(good) };
+    let empty = Outcome { record: Record::new(PARTS.len(), 1), ..outcome(good) };
     let report = judge(&empty, &DEMAND);
     assert_eq!((report.verdict, report.p50_ms, report.concurrency), (Verdict::Invalid, None, 0.0));
 }
