@@ -55,14 +55,18 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let config = arguments.config.load(&flags(arguments)?)?;
-    // The output is for people: the log goes beside it, and says only what is wrong.
-    let log = LogTarget::Writer(Box::new(std::io::stderr()));
+    let mut sale = (!arguments.no_load).then(|| prepare(arguments)).transpose()?;
+    // The output is for people: the log goes beside it, and says only what is wrong. At ten times
+    // the limit that is much, so that it lies with the report then.
+    let log = match &sale {
+        Some(sale) => LogTarget::Writer(Box::new(sale.log()?)),
+        None => LogTarget::Writer(Box::new(std::io::stderr())),
+    };
     let guard = log::start(&config.get::<LogSettings>(), "store", log)
         .map_err(|error| Error::Start(error.into()))?;
     let registry = Registry::new();
     guard.register(&registry);
     let signals = Signals::listen().map_err(|cause| Error::System { what: "signals", cause })?;
-    let mut sale = (!arguments.no_load).then(|| prepare(arguments)).transpose()?;
 
     print("tenfold demo: a flash sale on a real Postgres\n");
     event_loop()?.block_on(async {

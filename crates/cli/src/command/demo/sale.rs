@@ -2,7 +2,7 @@
 //! process sends them, so that what is measured is the service and not both.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,6 +21,9 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the scenario lies beside the report, for whoever wants to do it again.
 const SCENARIO: &str = "sale.toml";
+
+/// What the service logs meanwhile.
+const LOG: &str = "service.log";
 
 /// Who sends the customers.
 #[derive(Debug)]
@@ -41,6 +44,12 @@ impl Sale {
         let wrong = |cause| Error::File { what: "make the folder", path: folder.to_owned(), cause };
         fs::create_dir_all(folder).map_err(wrong)?;
         Ok(Sale { folder: folder.to_owned(), hold, cores, generator: None })
+    }
+
+    /// An empty file for what the service logs.
+    pub(super) fn log(&self) -> Result<File, Error> {
+        let path = self.folder.join(LOG);
+        File::create(&path).map_err(|cause| Error::File { what: "write", path, cause })
     }
 
     /// Sends them, until all is shown; what the generator's exit code says of it.
@@ -70,6 +79,7 @@ impl Sale {
         let ended = self.generator.insert(generator).wait().await;
         let status = ended.map_err(|cause| wrong("to wait for the load", cause))?;
         // Without a code a signal has ended it, and it was not ours.
+        print(&format!("log:    {}", self.folder.join(LOG).display()));
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     }
 
