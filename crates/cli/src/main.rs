@@ -1,5 +1,6 @@
 //! The `tenfold` program. Each command is a file under `command/`.
 
+mod arguments;
 mod command;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     // A command line that makes no sense ends here, with exit code 2.
-    match Arguments::parse().command.run() {
+    match arguments::parse::<Arguments>(std::env::args_os()).command.run() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");

@@ -65,8 +65,8 @@ pub use limit::{LimitError, LimitEvent, LimitOptions, LimitReport, Unrecovered, 
 pub use live::Snapshot;
 pub use outcome::{Crossed, Outcome, Phase};
 pub use overload::{
-    ClassReport, Cold, ColdError, Flood, Latencies, OverloadError, OverloadEvent, OverloadOptions,
-    OverloadReport, Pause, PauseError, PhaseReport, Recovery, Variants, past,
+    ClassReport, Cold, ColdError, Flood, Latencies, OverloadBounds, OverloadError, OverloadEvent,
+    OverloadOptions, OverloadReport, Pause, PauseError, PhaseReport, Recovery, Variants, past,
 };
 pub use probe::{Demand, ProbeReport, Trend, judge};
 pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};

@@ -15,12 +15,14 @@ use crate::run::{Run, RunError};
 use crate::scenario::Scenario;
 use crate::settle::{Trickle, Unloaded, trickle};
 
+mod bounds;
 mod cold;
 mod pause;
 mod phases;
 mod recovery;
 mod variants;
 
+pub use bounds::OverloadBounds;
 pub use cold::{Cold, ColdError};
 pub use pause::{Pause, PauseError};
 pub use phases::{ClassReport, Latencies, PhaseReport};
@@ -212,11 +214,11 @@ pub fn past(
         options.connections_max.unwrap_or_else(|| connections_needed(&scenario, &stretches));
     scenario.behaviour.connections_max = connections_max;
     let mut phase = None;
-    let outcome = follow(run(&scenario, &stretches, options), &mut |snapshot| {
+    let mut see = |snapshot: &Snapshot, pausing: &mut Option<Pausing>| {
         if stopped {
             return ControlFlow::Break(());
         }
-        if let Some(pausing) = &mut pausing {
+        if let Some(pausing) = pausing {
             pausing.at(snapshot.elapsed, watch)?;
         }
         let now = stretch_at(&stretches, snapshot.elapsed);
@@ -226,6 +228,14 @@ pub fn past(
             watch(&OverloadEvent::Phase { name, times: *times, rate: *rate })?;
         }
         watch(&OverloadEvent::Live { phase: now, snapshot })
+    };
+    let outcome = follow(run(&scenario, &stretches, options), &mut |snapshot| {
+        let flow = see(snapshot, &mut pausing);
+        if flow.is_break() {
+            // Nobody waits for the last answers with a process stopped.
+            pausing = None;
+        }
+        flow
     });
     // Whatever came of it, the process goes on.
     drop(pausing);

@@ -31,7 +31,8 @@ pub use run::RunReport;
 /// let load = Schedule::constant(500.0, Duration::from_secs(10));
 /// let outcome = Run::open(&scenario, load).run()?;
 /// let mut report = Report::new("my tool 1.0", "2026-11-24T09:00:00Z", &scenario);
-/// report.run = Some(RunReport::of(&outcome, &scenario, "500 requests per second for 10 s"));
+/// report.crossed = outcome.crossed(&scenario.thresholds).iter().map(|one| one.to_string()).collect();
+/// report.run = Some(RunReport::of(&outcome, "500 requests per second for 10 s"));
 /// println!("{}", report.verdict());
 /// report.save("target/load".as_ref())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,6 +50,9 @@ pub struct Report {
     /// The latency up to which an answer is good, in milliseconds, where it is the same for all
     /// requests.
     pub latency_ms_max: Option<f64>,
+    /// What was demanded and not met: sentences without their full stop, of which the first begins
+    /// with a small letter.
+    pub crossed: Vec<String>,
     /// A single load.
     pub run: Option<RunReport>,
     /// The search for the limit.
@@ -73,6 +77,7 @@ impl Report {
             target: scenario.target.url(),
             scenario: String::new(),
             latency_ms_max: same.map(|latency| latency.as_secs_f64() * 1e3),
+            crossed: Vec::new(),
             run: None,
             limit: None,
             overload: None,
@@ -189,6 +194,6 @@ pub enum LoadError {
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod progress;
 mod run;
 mod screen;
 
+use std::fmt::Display;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     ExportK6(export_k6::Arguments),
 }
 
+/// What was asked for makes no sense; the same code as of a wrong command line.
+const WRONG: u8 = 2;
+
 /// The generator was the bottleneck: nothing was learnt of the service.
 const GENERATOR: u8 = 3;
 
@@ -62,6 +66,22 @@ impl Problem {
     fn usage<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Problem {
         Problem::Usage(error.into().to_string())
     }
+
+    /// A flag whose value makes no sense: which, what it was, and what would be right.
+    fn flag(flag: &str, value: impl Display, why: impl Display) -> Problem {
+        Problem::Usage(format!("invalid value '{value}' for '{flag}': {why}"))
+    }
+}
+
+/// Both, or all that is wrong with either, so that whoever mends it does so once.
+fn both<A, B>(one: Result<A, Problem>, other: Result<B, Problem>) -> Result<(A, B), Problem> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(Problem::Usage(one)), Err(Problem::Usage(other))) => {
+            Err(Problem::Usage(format!("{one}\n{other}")))
+        }
+        (Err(problem), _) | (_, Err(problem)) => Err(problem),
+    }
 }
 
 pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
@@ -77,7 +97,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
         Err(Problem::Failed(problem)) => Err(Error::Load(problem)),
         Err(Problem::Usage(problem)) => {
             eprintln!("error: {problem}");
-            Ok(ExitCode::from(2))
+            Ok(ExitCode::from(WRONG))
         }
     }
 }
@@ -126,7 +146,7 @@ impl TargetArguments {
     fn read(&self) -> Result<Asked, Problem> {
         let mut asked = match (&self.scenario, &self.url) {
             (Some(file), _) => {
-                let wrong = |problem: &dyn std::fmt::Display| {
+                let wrong = |problem: &dyn Display| {
                     Problem::Usage(format!("{}:\n{problem}", file.display()))
                 };
                 let scenario = Scenario::load(file).map_err(|errors| wrong(&errors))?;

@@ -1,6 +1,9 @@
 //! Stops a process for a while, as a dependency that hangs, and never leaves it stopped.
 
+use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -39,6 +42,28 @@ pub enum PauseError {
         /// What the system says.
         error: Errno,
     },
+    /// There would be nobody to let it go on if this program were killed.
+    #[error("process {pid} is not paused, because `sh`, which would let it go on: {error}")]
+    Watchman {
+        /// The number.
+        pid: i32,
+        /// What the system says.
+        error: Errno,
+    },
+}
+
+impl Pause {
+    /// Checks that the process is there and may be stopped.
+    ///
+    /// # Errors
+    /// When it is not, or may not.
+    pub fn check(&self) -> Result<(), PauseError> {
+        let pid = self.pid;
+        if pid <= 1 || pid == Pid::this().as_raw() {
+            return Err(PauseError::NotOne { pid });
+        }
+        kill(Pid::from_raw(pid), None).map_err(|error| PauseError::Refused { pid, error })
+    }
 }
 
 /// Where a pause has got to. Dropped, the process goes on.
@@ -46,6 +71,8 @@ pub enum PauseError {
 pub(super) struct Pausing {
     pause: Pause,
     state: State,
+    /// Dropped after this has let it go on.
+    _watchman: Watchman,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +83,15 @@ enum State {
 }
 
 impl Pausing {
-    /// Checks that the process is there and may be stopped.
+    /// As [`Pause::check`], and posts the watchman.
     pub(super) fn new(pause: Pause) -> Result<Pausing, PauseError> {
+        pause.check()?;
         let pid = pause.pid;
-        if pid <= 1 || pid == Pid::this().as_raw() {
-            return Err(PauseError::NotOne { pid });
-        }
-        kill(Pid::from_raw(pid), None).map_err(|error| PauseError::Refused { pid, error })?;
-        Ok(Pausing { pause, state: State::Waiting })
+        let watchman = Watchman::post(pid).map_err(|error| PauseError::Watchman {
+            pid,
+            error: Errno::from_raw(error.raw_os_error().unwrap_or_default()),
+        })?;
+        Ok(Pausing { pause, state: State::Waiting, _watchman: watchman })
     }
 
     /// Does what is due at that moment of the load.
@@ -107,10 +135,35 @@ impl Drop for Pausing {
     }
 }
 
+/// Lets the process go on when this program has ended in whatever way, SIGKILL as well: a shell
+/// that waits for the end of a pipe, whose other end nobody but this program holds. In a group of
+/// its own, so that a terminal's Ctrl-C passes it by.
+#[derive(Debug)]
+struct Watchman(Child);
+
+const WATCH: &str = "trap '' HUP INT QUIT TERM; read -r _; kill -s CONT \"$0\"";
+
+impl Watchman {
+    fn post(pid: i32) -> io::Result<Watchman> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCH]).arg(pid.to_string()).process_group(0);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Watchman(shell.spawn()?))
+    }
+}
+
+/// It is no longer needed, and must not wake whoever has the number by then.
+impl Drop for Watchman {
+    fn drop(&mut self) {
+        // It cannot have ended, or been waited for, by itself: its pipe is open.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::process::{Child, Command};
 
     use super::*;
 
@@ -176,6 +229,21 @@ mod tests {
         assert!(pausing.at(SECOND, &mut |_| ControlFlow::Break(())).is_break());
         becomes(&child, true);
         drop(pausing);
+        becomes(&child, false);
+        end(child);
+    }
+
+    #[test]
+    fn it_goes_on_when_whoever_stopped_it_is_gone_without_a_word() {
+        let child = sleeper();
+        let mut watchman = Watchman::post(child.id() as i32).unwrap();
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGSTOP).unwrap();
+        becomes(&child, true);
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            kill(Pid::from_raw(watchman.0.id() as i32), signal).unwrap();
+        }
+        assert_eq!(state(&child), "T", "as long as the pipe is open");
+        drop(watchman.0.stdin.take());
         becomes(&child, false);
         end(child);
     }

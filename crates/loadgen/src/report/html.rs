@@ -48,16 +48,20 @@ pub(super) fn page(report: &Report, earlier: Option<&Report>) -> String {
 fn head(report: &Report, page: &mut Page) {
     page.raw("<header>\n");
     page.element("p", "what", &format!("Load report · {}", report.target));
-    page.element("h1", "", &report.verdict());
+    page.element("h1", "", &together(&report.verdict()));
     page.raw("<dl class=\"figures\">\n");
     for figure in figures(report) {
         page.raw("<div>");
         page.element("dt", "", &figure.name);
         page.raw(&format!("<dd><b>{}</b>", escape(&figure.value)));
-        page.element("span", "", &figure.note);
+        page.element("span", "", &together(&figure.note));
         page.raw("</dd></div>\n");
     }
-    page.raw("</dl>\n</header>\n");
+    page.raw("</dl>\n");
+    for crossed in &report.crossed {
+        page.element("p", "warning", &together(&format!("A threshold was crossed: {crossed}.")));
+    }
+    page.raw("</header>\n");
 }
 
 /// One of the figures at the head of the page.
@@ -73,6 +77,9 @@ fn figures(report: &Report) -> Vec<Figure> {
         figures.extend(limit::figures(limit));
     }
     if let Some(overload) = &report.overload {
+        if report.limit.is_none() {
+            figures.push(overload::limit_figure(overload));
+        }
         figures.extend(overload::figures(overload));
     }
     if let Some(run) = &report.run {
@@ -154,7 +161,7 @@ impl Page {
     }
 
     fn paragraph(&mut self, text: &str) {
-        self.element("p", "", text);
+        self.element("p", "", &together(text));
     }
 
     fn figure(&mut self, plot: &Plot) {
@@ -193,6 +200,20 @@ fn latency(ms: Option<f64>) -> String {
     ms.map_or_else(|| "–".to_owned(), words::milliseconds)
 }
 
+/// No line ends between a number and its unit.
+fn together(text: &str) -> String {
+    let mut parts = text.split(' ');
+    let mut joined = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let unit = part.trim_end_matches(|end: char| ".,;:)".contains(end));
+        let is_unit = matches!(unit, "ms" | "s" | "µs" | "%");
+        let follows_number = joined.ends_with(|end: char| end.is_ascii_digit());
+        joined.push(if is_unit && follows_number { '\u{a0}' } else { ' ' });
+        joined.push_str(part);
+    }
+    joined
+}
+
 /// Nothing that somebody put into a name may become a part of the page.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -212,6 +233,15 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_stays_with_its_number() {
+        assert_eq!(
+            together("24.4 ms, 5 s and a 100 %."),
+            "24.4\u{a0}ms, 5\u{a0}s and a 100\u{a0}%."
+        );
+        assert_eq!(together("of 5 requests  s"), "of 5 requests  s");
+    }
 
     #[test]
     fn names_stay_text() {

@@ -27,6 +27,7 @@ wire! {
         target: String,
         scenario: String,
         latency_ms_max: Option<f64>,
+        crossed [default]: Vec<String>,
         run: Option<RunReport>,
         limit: Option<LimitReport>,
         overload: Option<Overload>,

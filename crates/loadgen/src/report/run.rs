@@ -2,7 +2,6 @@
 
 use crate::outcome::Outcome;
 use crate::report::course::Course;
-use crate::scenario::Scenario;
 
 /// What came of a single load.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,16 +18,13 @@ pub struct RunReport {
     pub validity: String,
     /// The share of a core that each of the generator's threads used.
     pub cpu_share: f64,
-    /// The thresholds that were crossed, in words.
-    pub crossed: Vec<String>,
     /// What was seen.
     pub course: Course,
 }
 
 impl RunReport {
-    /// What an outcome of that scenario has to tell; `load` says in words what was offered.
-    pub fn of(outcome: &Outcome, scenario: &Scenario, load: &str) -> RunReport {
-        let crossed = outcome.crossed(&scenario.thresholds);
+    /// What an outcome has to tell; `load` says in words what was offered.
+    pub fn of(outcome: &Outcome, load: &str) -> RunReport {
         RunReport {
             load: load.to_owned(),
             elapsed_s: outcome.elapsed.as_secs_f64(),
@@ -36,7 +32,6 @@ impl RunReport {
             valid: outcome.validity.is_valid(),
             validity: outcome.validity.to_string(),
             cpu_share: outcome.cpu_share,
-            crossed: crossed.iter().map(ToString::to_string).collect(),
             course: Course::of(outcome),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn report() -> Report {
     let mut report = Report::new("tenfold 0.1.0", "2026-11-24T09:00:00Z", &scenario);
     report.scenario = "target = \"http://127.0.0.1:8080\" # <sale>\n".to_owned();
     let outcome = outcome(&[("1x", 1.0), ("2x", 2.0), ("10x", 10.0)]);
-    report.run = Some(RunReport::of(&outcome, &scenario, "400, 800 and 4,000 per second"));
+    report.run = Some(RunReport::of(&outcome, "400, 800 and 4,000 per second"));
     report.limit = Some(limit());
     report.overload = Some(overload());
     report

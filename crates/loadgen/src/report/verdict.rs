@@ -19,6 +19,16 @@ const COLLAPSED_SHARE_MAX: f64 = 0.2;
 const SHARE_NEAR: f64 = 0.8;
 
 pub(super) fn of(report: &Report) -> String {
+    let sentence = measured(report);
+    let crossed = match report.crossed.as_slice() {
+        [] => return sentence,
+        [one] => format!("a threshold was crossed: {one}"),
+        several => format!("{} thresholds were crossed", several.len()),
+    };
+    format!("{}; {crossed}.", sentence.trim_end_matches('.'))
+}
+
+fn measured(report: &Report) -> String {
     match (&report.overload, &report.limit, &report.run) {
         (Some(overload), _, _) => self::overload(overload),
         (None, Some(limit), _) => self::limit(limit),
@@ -127,11 +137,6 @@ pub(super) fn run(run: &RunReport) -> String {
     }
     if let Some(worst) = most_frequent_failure(&total) {
         sentence += &format!("; most others were {worst}");
-    }
-    match run.crossed.as_slice() {
-        [] => {}
-        [one] => sentence += &format!("; a threshold was crossed: {one}"),
-        several => sentence += &format!("; {} thresholds were crossed", several.len()),
     }
     sentence + "."
 }

@@ -8,15 +8,18 @@ use tenfold_loadgen::{
 };
 
 use super::interrupt::Interrupt;
-use super::output::{OutputArguments, report};
+use super::output::{OutputArguments, code, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Asked, GENERATOR, Problem, TargetArguments, above_zero, length, share};
+use super::{Asked, Problem, TargetArguments, above_zero, both, length, share};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
+    /// Fails with 99 if the limit is lower than this
+    #[arg(long, value_name = "RATE", value_parser = above_zero)]
+    at_least: Option<f64>,
     #[command(flatten)]
     search: SearchArguments,
     #[command(flatten)]
@@ -47,24 +50,47 @@ pub(super) struct SearchArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
-    let asked = arguments.target.read()?;
-    let options = arguments.search.options(&arguments.target)?;
-    let mut output = arguments.output.open()?;
+    let options = both(arguments.search.options(&arguments.target), arguments.check());
+    let (asked, ((options, ()), mut output)) =
+        both(arguments.target.read(), both(options, arguments.output.open()))?;
     let interrupt = Interrupt::listen()?;
     let limit = search(&asked, &options, &interrupt, &mut output.screen)?;
-    let code = match limit.found {
-        Found::GeneratorFirst { .. } => ExitCode::from(GENERATOR),
-        _ => ExitCode::SUCCESS,
-    };
+    let is_valid = !matches!(limit.found, Found::GeneratorFirst { .. });
     let mut report = report(&asked);
+    if is_valid {
+        report.crossed.extend(arguments.crossed(&limit));
+    }
     report.limit = Some(limit);
     output.finish(&report)?;
-    Ok(code)
+    Ok(code(is_valid, &report))
+}
+
+impl Arguments {
+    fn check(&self) -> Result<(), Problem> {
+        let rate_max = self.search.rate_max;
+        match self.at_least {
+            Some(at_least) if at_least > rate_max => {
+                let why =
+                    format!("no more than the {rate_max} per second of --rate-max is offered");
+                Err(Problem::flag("--at-least <RATE>", at_least, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A search that was ended early does not know.
+    fn crossed(&self, limit: &LimitReport) -> Option<String> {
+        let (at_least, found) = (self.at_least?, limit.limit_per_second);
+        (found < at_least && !limit.stopped).then(|| {
+            format!("the limit is {found:.1} requests per second, {at_least} was demanded")
+        })
+    }
 }
 
 impl SearchArguments {
     pub(super) fn options(&self, target: &TargetArguments) -> Result<LimitOptions, Problem> {
-        let metrics = self.metrics.as_deref().map(Address::parse).transpose();
+        let metrics = self.metrics.as_deref().map(|url| address("--metrics <URL>", url));
+        let metrics = metrics.transpose()?;
         let defaults = LimitOptions::default();
         Ok(LimitOptions {
             search: SearchLimits {
@@ -79,7 +105,7 @@ impl SearchArguments {
             spacing: target.spacing(),
             threads: target.threads(),
             seed: target.seed,
-            metrics: metrics.map_err(|error| Problem::Usage(format!("--metrics: {error}")))?,
+            metrics,
             ..defaults
         })
     }
@@ -152,6 +178,11 @@ fn explain(limit: &LimitReport, screen: &mut Screen) {
     if let Some(unknown) = &bottleneck.unknown {
         screen.say(&format!("unknown     {unknown}"));
     }
+}
+
+/// For flags that are an address which is asked one thing.
+pub(super) fn address(flag: &str, url: &str) -> Result<Address, Problem> {
+    Address::parse(url).map_err(|error| Problem::flag(flag, url, error))
 }
 
 fn clipped(line: &str) -> String {

@@ -1,12 +1,13 @@
 //! What a load leaves behind: a verdict on the screen, files in a folder, and a comparison.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use chrono::{SecondsFormat, Utc};
 use tenfold_loadgen::Report;
 
 use super::screen::Screen;
-use super::{Asked, Problem};
+use super::{Asked, CROSSED, GENERATOR, Problem, both};
 use crate::command::print;
 
 /// Where the report goes.
@@ -32,14 +33,24 @@ pub(super) struct Output<'a> {
 
 impl OutputArguments {
     pub(super) fn open(&self) -> Result<Output<'_>, Problem> {
-        let earlier = self.compare.as_deref().map(Report::load).transpose();
-        if let Some(folder) = &self.report {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Problem::Usage(format!("cannot make the folder {}: {error}", folder.display()))
-            })?;
-        }
-        let (earlier, screen) = (earlier.map_err(Problem::usage)?, Screen::new(self.json));
-        Ok(Output { arguments: self, earlier, screen })
+        let (earlier, ()) = both(self.earlier(), self.make_folder())?;
+        Ok(Output { arguments: self, earlier, screen: Screen::new(self.json) })
+    }
+
+    fn earlier(&self) -> Result<Option<Report>, Problem> {
+        let Some(path) = &self.compare else { return Ok(None) };
+        let earlier = Report::load(path).map_err(|error| {
+            let needed = "the report.json of an earlier load, or its folder, is needed";
+            Problem::flag("--compare <OLD>", path.display(), format!("{error}; {needed}"))
+        })?;
+        Ok(Some(earlier))
+    }
+
+    fn make_folder(&self) -> Result<(), Problem> {
+        let Some(folder) = &self.report else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Problem::flag("--report <FOLDER>", folder.display(), format!("cannot make it: {error}"))
+        })
     }
 }
 
@@ -48,6 +59,9 @@ impl Output<'_> {
     pub(super) fn finish(&mut self, report: &Report) -> Result<(), Problem> {
         let screen = &mut self.screen;
         screen.say("");
+        for crossed in &report.crossed {
+            screen.say(&format!("threshold crossed: {crossed}"));
+        }
         screen.say_loud(&report.verdict());
         if let Some(earlier) = &self.earlier {
             screen.say("");
@@ -66,6 +80,15 @@ impl Output<'_> {
             print(report.to_json().trim_end());
         }
         Ok(())
+    }
+}
+
+/// How the program ends after a load: what was not measured crosses nothing.
+pub(super) fn code(is_valid: bool, report: &Report) -> ExitCode {
+    match (is_valid, report.crossed.as_slice()) {
+        (false, _) => ExitCode::from(GENERATOR),
+        (true, []) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::from(CROSSED),
     }
 }
 

@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenfold_loadgen::scenario::{Retries, Share};
+use tenfold_config::duration::show;
+use tenfold_loadgen::scenario::{Behaviour, Retries, Share, Thresholds};
 use tenfold_loadgen::{
-    Address, Cold, Flood, Found, Latencies, OverloadEvent, OverloadOptions, OverloadReport, Pause,
-    Report, Variants, past,
+    Cold, Flood, Found, Latencies, OverloadBounds, OverloadEvent, OverloadOptions, OverloadReport,
+    Pause, Variants, past,
 };
 
 use super::interrupt::Interrupt;
-use super::limit::{SearchArguments, search};
-use super::output::{OutputArguments, report};
+use super::limit::{SearchArguments, address, search};
+use super::output::{OutputArguments, code, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Asked, GENERATOR, Problem, TargetArguments, above_zero, length, share};
+use super::{Asked, Problem, TargetArguments, above_zero, both, length, share};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -29,9 +30,16 @@ pub(crate) struct Arguments {
     /// How long each multiple is held
     #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
     hold: Duration,
-    /// How long half of the limit is offered after that, to see it recover
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
-    rest: Duration,
+    /// How long half of the limit is offered after that, to see it recover [default: 6s, or
+    /// longer than --recovery-max]
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    rest: Option<Duration>,
+    /// Fails with 99 if less than this share of the best goodput is left at any multiple
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    goodput_min: Option<f64>,
+    /// Fails with 99 if it takes longer to recover
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    recovery_max: Option<Duration>,
     #[command(flatten)]
     variants: VariantArguments,
     #[command(flatten)]
@@ -67,10 +75,18 @@ struct VariantArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
-    let asked = arguments.target.read()?;
-    let search_options = arguments.search.options(&arguments.target)?;
-    let (variants, words) = arguments.variants.read(arguments.hold, &asked)?;
-    let mut output = arguments.output.open()?;
+    let asked = arguments.target.read();
+    let behaviour = asked
+        .as_ref()
+        .map_or_else(|_| Behaviour::default(), |asked| asked.scenario.behaviour.clone());
+    let variants = arguments.variants.read(arguments.hold, &behaviour);
+    let ((asked, (variants, words)), ((search_options, rest), mut output)) = both(
+        both(asked, variants),
+        both(
+            both(arguments.search.options(&arguments.target), arguments.rest()),
+            arguments.output.open(),
+        ),
+    )?;
     let interrupt = Interrupt::listen()?;
     let mut report = report(&asked);
     let limit_per_second = match arguments.limit {
@@ -81,9 +97,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
             let is_over = limit.stopped || !limit.recovers();
             report.limit = Some(limit);
             // Without a limit there are no multiples of it.
-            if is_over || rate <= 0.0 || matches!(found, Found::GeneratorFirst { .. }) {
+            let is_valid = !matches!(found, Found::GeneratorFirst { .. });
+            if is_over || rate <= 0.0 || !is_valid {
+                let is_stopped = report.limit.as_ref().is_some_and(|limit| limit.stopped);
+                if is_valid && !is_stopped && arguments.bounds() != OverloadBounds::default() {
+                    report.crossed.push("there is no limit to go past".to_owned());
+                }
                 output.finish(&report)?;
-                return Ok(code_without_overload(found));
+                return Ok(code(is_valid, &report));
             }
             rate
         }
@@ -91,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let options = OverloadOptions {
         times: arguments.times.clone(),
         hold: arguments.hold,
-        rest: arguments.rest,
+        rest,
         variants,
         connections_max: arguments.target.connections.map(|connections| connections as usize),
         spacing: arguments.target.spacing(),
@@ -105,33 +126,52 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     ));
     let seen = go(&asked, &options, &interrupt, &mut output.screen)?;
     table(&seen, &mut output.screen);
-    let code = finish(&mut report, &seen, &words);
-    output.finish(&report)?;
-    Ok(code)
-}
-
-fn code_without_overload(found: Found) -> ExitCode {
-    match found {
-        Found::GeneratorFirst { .. } => ExitCode::from(GENERATOR),
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-fn finish(report: &mut Report, seen: &OverloadReport, words: &str) -> ExitCode {
-    let overload = tenfold_loadgen::Overload::of(seen, words);
+    let overload = tenfold_loadgen::Overload::of(&seen, &words);
     let is_valid = overload.is_valid();
     report.overload = Some(overload);
-    if is_valid { ExitCode::SUCCESS } else { ExitCode::from(GENERATOR) }
+    if is_valid {
+        report.crossed = seen.crossed(&asked.scenario.thresholds, &arguments.bounds());
+    }
+    if asked.scenario.thresholds != Thresholds::default() && !arguments.times.contains(&1.0) {
+        output.screen.say("the scenario's thresholds are about 1x, which is not among --times");
+    }
+    output.finish(&report)?;
+    Ok(code(is_valid, &report))
+}
+
+/// Half of the limit is offered so long unless it is told otherwise.
+const REST: Duration = Duration::from_secs(6);
+
+/// A recovery is seen by what comes after it.
+const REST_AFTER_RECOVERY: Duration = Duration::from_secs(2);
+
+impl Arguments {
+    fn bounds(&self) -> OverloadBounds {
+        OverloadBounds { goodput_to_peak_min: self.goodput_min, recovery_max: self.recovery_max }
+    }
+
+    fn rest(&self) -> Result<Duration, Problem> {
+        let needed = self.recovery_max.map_or(Duration::ZERO, |max| max + REST_AFTER_RECOVERY);
+        match self.rest {
+            None => Ok(REST.max(needed)),
+            Some(rest) if rest >= needed => Ok(rest),
+            Some(rest) => {
+                let needed = show(needed);
+                let why = format!("to judge --recovery-max it takes {needed}, or leave it out");
+                Err(Problem::flag("--rest <TIME>", show(rest), why))
+            }
+        }
+    }
 }
 
 impl VariantArguments {
     /// The variants, and what they are in words.
-    fn read(&self, hold: Duration, asked: &Asked) -> Result<(Variants, String), Problem> {
+    fn read(&self, hold: Duration, behaviour: &Behaviour) -> Result<(Variants, String), Problem> {
         let mut words = Vec::new();
         let mut variants = Variants::default();
         if let Some(max) = self.retries {
             words.push(format!("clients that got nothing ask again, up to {max} times"));
-            variants.retries = Some(Retries { max, ..asked.scenario.behaviour.retries });
+            variants.retries = Some(Retries { max, ..behaviour.retries });
         }
         if let Some(share) = self.flood {
             words.push(format!("one client among many sends {:.0} % of it", share * 100.0));
@@ -139,29 +179,37 @@ impl VariantArguments {
         }
         if let Some(share) = self.slow_readers {
             words.push(format!("{:.0} % of the clients read slowly", share * 100.0));
-            variants.slow_readers =
-                Some(Share { share, what: asked.scenario.behaviour.slow_readers.what });
+            variants.slow_readers = Some(Share { share, what: behaviour.slow_readers.what });
         }
         if let Some(pid) = self.pause {
-            let length = self.pause_for;
-            words.push(format!("process {pid} is stopped for {:.1} s", length.as_secs_f64()));
-            variants.pause = Some(Pause { pid, after: hold / 2, length });
+            words.push(format!("process {pid} is stopped for {}", show(self.pause_for)));
         }
-        if let Some(command) = &self.cold {
-            let mut parts = command.split_whitespace().map(str::to_owned);
-            let program = parts.next();
-            let program = program.ok_or_else(|| Problem::usage("--cold: no program is named"))?;
+        let (pause, cold) = both(self.pause(hold), self.cold())?;
+        if cold.is_some() {
             words.push("it begins with cold caches".to_owned());
-            variants.cold = Some(Cold::Command { program, arguments: parts.collect() });
         }
-        if let Some(url) = &self.cold_url {
-            let address = Address::parse(url);
-            let address =
-                address.map_err(|error| Problem::Usage(format!("--cold-url: {error}")))?;
-            words.push("it begins with cold caches".to_owned());
-            variants.cold = Some(Cold::Post(address));
+        Ok((Variants { pause, cold, ..variants }, words.join("; ")))
+    }
+
+    fn pause(&self, hold: Duration) -> Result<Option<Pause>, Problem> {
+        let Some(pid) = self.pause else { return Ok(None) };
+        let pause = Pause { pid, after: hold / 2, length: self.pause_for };
+        pause.check().map_err(|error| Problem::flag("--pause <PID>", pid, error))?;
+        Ok(Some(pause))
+    }
+
+    fn cold(&self) -> Result<Option<Cold>, Problem> {
+        match (&self.cold, &self.cold_url) {
+            (Some(command), _) => {
+                let mut parts = command.split_whitespace().map(str::to_owned);
+                let program = parts.next().ok_or_else(|| {
+                    Problem::flag("--cold <COMMAND>", command, "the name of a program is needed")
+                })?;
+                Ok(Some(Cold::Command { program, arguments: parts.collect() }))
+            }
+            (None, Some(url)) => Ok(Some(Cold::Post(address("--cold-url <URL>", url)?))),
+            (None, None) => Ok(None),
         }
-        Ok((variants, words.join("; ")))
     }
 }
 

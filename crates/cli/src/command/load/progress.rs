@@ -55,7 +55,8 @@ impl Progress {
     }
 }
 
-/// At most as wide as a terminal; what is left of the width is for the small chart.
+/// At most as wide as a terminal; what is left of the width, a dozen seconds, is for the small
+/// chart.
 fn line(label: &str, recent: &VecDeque<Snapshot>, goodputs: &[f64], glyphs: Glyphs) -> String {
     let offered = rate(recent, |one| one.intended - one.not_offered);
     let share = |of: fn(&Snapshot) -> u64| {
@@ -69,8 +70,8 @@ fn line(label: &str, recent: &VecDeque<Snapshot>, goodputs: &[f64], glyphs: Glyp
     let p50 = latency(last.and_then(|last| last.p50));
     let p99 = latency(last.and_then(|last| last.p99));
     let words = format!(
-        "{label} {elapsed:>4.0} s {offered:>7.0}/s  good {good:>3.0} %  refused {refused:>3.0} %  \
-         p50 {p50:>6}  p99 {p99:>6}"
+        "{label} {elapsed:>4.0}s {offered:>6.0}/s good {good:>3.0}% refused {refused:>3.0}% \
+         p50 {p50:>6} p99 {p99:>6}"
     );
     let room = WIDTH.saturating_sub(words.chars().count() + 2);
     let chart = sparkline(&goodputs[goodputs.len().saturating_sub(room)..], room, glyphs);
@@ -121,12 +122,12 @@ mod tests {
         let goodputs: Vec<f64> = (0..60).map(f64::from).collect();
         let line = line("load", &snapshots(10), &goodputs, Glyphs::Ascii);
         assert!(
-            line.starts_with(
-                "load    1 s     400/s  good  75 %  refused  25 %  p50  1.2ms  p99   71ms  "
-            ),
+            line.starts_with("load    1s    400/s good  75% refused  25% p50  1.2ms p99   71ms  "),
             "{line}"
         );
         assert!(line.len() <= WIDTH && line.ends_with('@'), "{line}");
+        let chart = line.rsplit_once("  ").unwrap().1;
+        assert!(chart.len() >= 12, "a chart of a dozen seconds: {chart:?}");
     }
 
     #[test]

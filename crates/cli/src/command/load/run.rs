@@ -9,10 +9,10 @@ use tenfold_config::duration::show;
 use tenfold_loadgen::{Ending, Outcome, Run, RunReport, Schedule};
 
 use super::interrupt::Interrupt;
-use super::output::{OutputArguments, report};
+use super::output::{OutputArguments, code, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Arrivals, Asked, CROSSED, GENERATOR, Problem, TargetArguments, above_zero, length};
+use super::{Arrivals, Asked, Problem, TargetArguments, above_zero, both, length};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -56,27 +56,24 @@ fn think(text: &str) -> Result<Duration, String> {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
-    let asked = arguments.target.read()?;
-    let (load, words) = arguments.load(&asked)?;
+    let asked = arguments.target.read();
+    let load = asked.and_then(|asked| Ok((arguments.load(&asked)?, asked)));
+    let (((load, words), asked), mut output) = both(load, arguments.output.open())?;
     let load = load.threads(arguments.target.threads()).seed(arguments.target.seed);
-    let mut output = arguments.output.open()?;
     let interrupt = Interrupt::listen()?;
     output.screen.say(&format!("{words} to {}", asked.scenario.target.url()));
     let outcome = follow(load, &interrupt, &mut output.screen)?;
     summary(&outcome, &mut output.screen);
     let mut report = report(&asked);
-    let seen = RunReport::of(&outcome, &asked.scenario, &words);
-    let code = match (seen.valid, seen.crossed.as_slice()) {
-        (false, _) => ExitCode::from(GENERATOR),
-        (true, []) => ExitCode::SUCCESS,
-        (true, _) => ExitCode::from(CROSSED),
-    };
-    for crossed in &seen.crossed {
-        output.screen.say(&format!("threshold crossed: {crossed}"));
-    }
+    let seen = RunReport::of(&outcome, &words);
+    let is_valid = seen.valid;
     report.run = Some(seen);
+    if is_valid {
+        let crossed = outcome.crossed(&asked.scenario.thresholds);
+        report.crossed = crossed.iter().map(ToString::to_string).collect();
+    }
     output.finish(&report)?;
-    Ok(code)
+    Ok(code(is_valid, &report))
 }
 
 impl Arguments {

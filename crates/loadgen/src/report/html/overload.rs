@@ -9,6 +9,15 @@ use crate::overload::PhaseReport;
 use crate::report::overload::{Overload, shown};
 use crate::report::words;
 
+/// Where the limit was not searched but known before.
+pub(super) fn limit_figure(overload: &Overload) -> Figure {
+    Figure {
+        name: "limit".to_owned(),
+        value: words::count(overload.limit_per_second),
+        note: "requests per second, as given".to_owned(),
+    }
+}
+
 pub(super) fn figures(overload: &Overload) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let Some(last) = overload.multiples().last() {

@@ -40,9 +40,6 @@ pub(super) fn section(run: &RunReport, latency_ms_max: Option<f64>, page: &mut P
     if run.stopped {
         page.element("p", "warning", "It was stopped before its time.");
     }
-    for crossed in &run.crossed {
-        page.element("p", "warning", &format!("A threshold was crossed: {crossed}."));
-    }
     let course = &run.course;
     page.figure(&latency_plot(course, latency_ms_max));
     page.figure(&outcomes_plot(course));

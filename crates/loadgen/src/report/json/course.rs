@@ -15,7 +15,6 @@ wire! {
         valid: bool,
         validity: String,
         cpu_share: f64,
-        crossed: Vec<String>,
         course: Course,
     }
     Course {

@@ -22,13 +22,14 @@ pub(super) trait Wire: Sized {
     fn read(json: Self::Json) -> Result<Self, String>;
 }
 
-/// Declares types by their fields; a key in quotes names the unit where the type holds it.
+/// Declares types by their fields; a key in quotes names the unit where the type holds it, and
+/// `[default]` stands at what reports of the same version may lack, because it came later.
 macro_rules! wire {
-    ($($kind:ident { $($field:ident $($key:literal)? : $type:ty),* $(,)? })*) => {$(
+    ($($kind:ident { $($field:ident $($key:literal)? $([$default:ident])? : $type:ty),* $(,)? })*) => {$(
         const _: () = {
             #[derive(serde::Serialize, serde::Deserialize)]
             pub(in crate::report) struct Json {
-                $($(#[serde(rename = $key)])? $field: <$type as $crate::report::json::wire::Wire>::Json,)*
+                $($(#[serde(rename = $key)])? $(#[serde($default)])? $field: <$type as $crate::report::json::wire::Wire>::Json,)*
             }
 
             impl $crate::report::json::wire::Wire for $kind {
