@@ -3,54 +3,69 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
-use tokio_postgres::NoTls;
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_util::either::Either;
 
+use crate::connect::{Connector, Place};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// Sends cancellations, a bounded number at a time.
 #[derive(Debug)]
 pub(crate) struct Canceller {
-    config: Config,
+    connector: Connector,
     places: Semaphore,
 }
 
 impl Canceller {
     /// For a pool of that many connections: a quarter of them may be cancelled at once.
-    pub(crate) fn new(config: Config, connections_max: usize) -> Canceller {
-        Canceller { config, places: Semaphore::new(connections_max.div_ceil(4).max(1)) }
+    pub(crate) fn new(connector: Connector, connections_max: usize) -> Canceller {
+        Canceller { connector, places: Semaphore::new(connections_max.div_ceil(4).max(1)) }
     }
 
-    /// Stops what runs on this connection, if anything does. When this returns Postgres has
-    /// passed the word on, so it cannot hit a statement that is sent afterwards.
+    /// Stops what runs on this connection, if anything does, at the server that it leads to and
+    /// as encrypted as it is. When this returns Postgres has passed the word on, so it cannot
+    /// hit a statement that is sent afterwards.
     pub(crate) async fn cancel(&self, connection: &Connection) -> Result<()> {
         let Ok(_place) = self.places.acquire().await else { return Err(Error::Closed) };
-        let mut socket = self.dial().await.map_err(Error::unreachable)?;
-        let token = connection.cancel_token();
-        token.cancel_query_raw(&mut socket, NoTls).await.map_err(Error::unreachable)?;
-        // Postgres answers nothing; it hangs up after it has signalled the other process.
-        let hung_up = socket.read(&mut [0; 1]).await.map_err(Error::unreachable)?;
-        debug_assert_eq!(hung_up, 0, "the protocol knows no answer to a cancellation");
+        let place = connection.place();
+        let (socket, mut end) = dial(place).await.map_err(Error::unreachable)?;
+        let name = match place {
+            Place::Tcp { name, .. } => name.as_str(),
+            Place::Unix { .. } => "",
+        };
+        let mut connect = self.connector.tls().connect.clone();
+        let Ok(tls) = MakeTlsConnect::<Socket>::make_tls_connect(&mut connect, name);
+        connection
+            .cancel_token()
+            .cancel_query_raw(socket, tls)
+            .await
+            .map_err(Error::unreachable)?;
+        // Postgres answers nothing; it hangs up after it has signalled the other process. Over
+        // TLS its farewell comes first.
+        while end.read(&mut [0; 64]).await.map_err(Error::unreachable)? > 0 {}
         Ok(())
-    }
-
-    async fn dial(&self) -> io::Result<Box<dyn Socket>> {
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        match self.config.get_hosts().first() {
-            Some(Host::Unix(folder)) => {
-                let path = folder.join(format!(".s.PGSQL.{port}"));
-                Ok(Box::new(UnixStream::connect(path).await?))
-            }
-            Some(Host::Tcp(name)) => Ok(Box::new(TcpStream::connect((name.as_str(), port)).await?)),
-            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "the URL names no host")),
-        }
     }
 }
 
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+type Socket = Either<TcpStream, UnixStream>;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+/// The same socket twice, since the driver keeps the one that it is given and we want to see its
+/// end.
+async fn dial(place: &Place) -> io::Result<(Socket, Socket)> {
+    Ok(match place {
+        Place::Unix { socket } => {
+            let socket = UnixStream::connect(socket).await?.into_std()?;
+            let end = UnixStream::from_std(socket.try_clone()?)?;
+            (Either::Right(UnixStream::from_std(socket)?), Either::Right(end))
+        }
+        Place::Tcp { address, .. } => {
+            let socket = TcpStream::connect(address).await?.into_std()?;
+            let end = TcpStream::from_std(socket.try_clone()?)?;
+            (Either::Left(TcpStream::from_std(socket)?), Either::Left(end))
+        }
+    })
+}

@@ -13,12 +13,14 @@ use futures_util::{Stream, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::types::{IsNull, ToSql, Type};
-use tokio_postgres::{CancelToken, Client, NoTls, RowStream};
+use tokio_postgres::{CancelToken, Client, RowStream};
 
 use crate::binds::Binds;
+use crate::connect::{Connected, Connector, Place};
 use crate::error::{Class, Error, Result};
 use crate::query::{Key, Statement, sql_of};
 use crate::row::PgRow;
+use crate::settings::Pooler;
 use crate::statements::{Found, Slot, Statements};
 use crate::types::{CustomTypes, MissingTypes, type_of};
 
@@ -27,6 +29,11 @@ use crate::types::{CustomTypes, MissingTypes, type_of};
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
+    /// The server that it leads to.
+    place: Place,
+    /// Whether a statement that has been prepared can be run again: not where the next one may
+    /// come to another session of Postgres.
+    names_statements: bool,
     statements: Statements,
     /// Where the socket is driven.
     runtime: Handle,
@@ -43,9 +50,6 @@ pub(crate) struct Connection {
     /// How many answers have come to their end.
     answers: AtomicUsize,
 }
-
-/// Who has no other limit for connecting waits so long: a server can accept and then be silent.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A query that has found its way to run on a connection: all that travels of it.
 struct Request {
@@ -92,27 +96,16 @@ impl Connection {
     /// Connects; the socket is driven by a task of the current runtime, which ends when the
     /// connection does.
     pub(crate) async fn open(
-        config: &tokio_postgres::Config,
+        connector: &Connector,
         statements_max: NonZeroUsize,
     ) -> Result<(Arc<Connection>, JoinHandle<()>)> {
-        let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-        let (client, connection) = match tokio::time::timeout(limit, config.connect(NoTls)).await {
-            Ok(connected) => connected.map_err(Error::unreachable)?,
-            Err(_elapsed) => return Err(Error::unreachable("no answer to an attempt to connect")),
-        };
-        let runtime = Handle::current();
-        let driver = runtime.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "connection to postgres lost"
-                );
-            }
-        });
+        let Connected { client, driver, place } = connector.connect().await?;
         let connection = Connection {
             client,
+            place,
+            names_statements: connector.pooler() != Pooler::Transaction,
             statements: Statements::new(statements_max),
-            runtime,
+            runtime: Handle::current(),
             running: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
@@ -135,6 +128,10 @@ impl Connection {
             Err(missing) => return Ok(Err(missing)),
         };
         let key = Key::of(query, &binds)?;
+        if !self.names_statements {
+            let way = Way::Run(Form::Once(Text::of(query, &binds)?));
+            return Ok(Ok(Request { key, binds, way }));
+        }
         let way = match self.statements.find(&key) {
             Some(Found::Prepared(statement)) => Way::Run(Form::Prepared(statement)),
             // It was kept because diesel allows it, and diesel's verdict goes by the key.
@@ -308,6 +305,10 @@ impl Connection {
     pub(crate) fn give_up(&self) {
         self.broken.store(true, Ordering::Relaxed);
         self.driver.abort();
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(crate) fn cancel_token(&self) -> CancelToken {

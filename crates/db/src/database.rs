@@ -7,6 +7,7 @@ use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until};
 use tenfold_overload::{Entrance, Limits};
 use tenfold_telemetry::metrics::Registry;
 
+use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Error, Lane, Result};
 use crate::lane::{Entry, SharedLane, SharedPlace};
@@ -24,7 +25,7 @@ pub struct Database(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: DatabaseSettings,
-    config: tokio_postgres::Config,
+    connector: Connector,
     pool: Pool,
     streams: Entrance,
     types: Arc<CustomTypes>,
@@ -35,16 +36,16 @@ impl Database {
     /// Connects, so that a wrong address or password is found at start-up.
     ///
     /// # Errors
-    /// [`Error::Mistranslated`] if the URL cannot be read, [`Error::Unreachable`] if nobody
+    /// [`Error::Misconfigured`] if the settings cannot be used, [`Error::Unreachable`] if nobody
     /// answers there.
     pub async fn open(
         settings: &DatabaseSettings,
         application_name: &str,
         registry: &Registry,
     ) -> Result<Database> {
-        let config = settings.postgres_config(application_name)?;
+        let connector = Connector::new(settings, application_name)?;
         let metrics = DatabaseMetrics::new(registry);
-        let pool = Pool::new(config.clone(), settings, metrics.pool.clone());
+        let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
         metrics.watch_pool(registry, &pool);
         let database = Database(Arc::new(Inner {
             streams: Entrance::new(Limits {
@@ -52,7 +53,7 @@ impl Database {
                 waiting_max: settings.pool_waiting_max,
             }),
             settings: settings.clone(),
-            config,
+            connector,
             pool,
             types: Arc::default(),
             metrics,
@@ -65,7 +66,7 @@ impl Database {
     /// The database as one shard sees it; call it on the shard's own runtime, which drives the
     /// connections of its shared lane.
     pub fn on_this_shard(&self) -> ShardDatabase {
-        let lane = SharedLane::open(&self.0.config, &self.0.settings);
+        let lane = SharedLane::open(&self.0.connector, &self.0.settings);
         ShardDatabase(Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() }))
     }
 
@@ -75,8 +76,8 @@ impl Database {
         self.0.streams.close();
     }
 
-    pub(crate) fn config(&self) -> &tokio_postgres::Config {
-        &self.0.config
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.0.connector
     }
 
     pub(crate) fn settings(&self) -> &DatabaseSettings {

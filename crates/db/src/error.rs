@@ -68,6 +68,11 @@ pub enum Error {
         /// What could not be translated.
         cause: Cause,
     },
+    /// The settings of the database cannot be used; the cause names them.
+    Misconfigured {
+        /// What is wrong with them.
+        cause: Cause,
+    },
     /// The service is stopping and hands out no connections any more.
     Closed,
 }
@@ -254,7 +259,9 @@ impl Error {
             Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
             Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
             Error::Postgres(error) => error.class(),
-            Error::Mistranslated { .. } | Error::TransactionOver { .. } => Class::Mistake,
+            Error::Mistranslated { .. }
+            | Error::Misconfigured { .. }
+            | Error::TransactionOver { .. } => Class::Mistake,
         }
     }
 
@@ -281,6 +288,11 @@ impl Error {
     /// An error of an attempt to connect.
     pub(crate) fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::Unreachable { cause: Cause::new(error) }
+    }
+
+    /// Settings that contradict each other, or name what is not there.
+    pub(crate) fn misconfigured(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::Misconfigured { cause: Cause::new(error) }
     }
 
     /// A query that diesel could not build, or a value that it could not read.
@@ -331,6 +343,7 @@ impl fmt::Display for Error {
             Error::Mistranslated { cause } => {
                 write!(f, "a query or its answer could not be translated: {cause}")
             }
+            Error::Misconfigured { cause } => write!(f, "{cause}"),
             Error::Closed => f.write_str("the database is closed: the service is stopping"),
         }
     }

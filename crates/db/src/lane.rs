@@ -16,9 +16,10 @@ use tenfold_overload::{Arrived, Entrance, Limits, Occupancy, Permit};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Cause, Error, Lane, Result};
-use crate::settings::{DatabaseSettings, with_timeout};
+use crate::settings::DatabaseSettings;
 
 /// How long a query waits for a broken connection to come back. Longer means that Postgres is
 /// gone, and the sooner a caller hears of that the better.
@@ -60,12 +61,12 @@ enum State {
 impl SharedLane {
     /// Opens the lane; its connections belong to the current runtime and are made in the
     /// background.
-    pub(crate) fn open(config: &tokio_postgres::Config, settings: &DatabaseSettings) -> SharedLane {
+    pub(crate) fn open(connector: &Connector, settings: &DatabaseSettings) -> SharedLane {
         let connections = settings.shared_connections.max(1);
         let timeout = settings.shared_statement_timeout;
-        let config = with_timeout(config.clone(), "statement_timeout", timeout);
+        let connector = connector.clone().with_timeout("statement_timeout", timeout);
         let members = (0..connections)
-            .map(|_| Member::start(config.clone(), settings.statements_max()))
+            .map(|_| Member::start(connector.clone(), settings.statements_max()))
             .collect();
         SharedLane {
             entrance: Entrance::new(Limits {
@@ -172,9 +173,9 @@ impl Drop for SharedPlace {
 }
 
 impl Member {
-    fn start(config: tokio_postgres::Config, statements_max: NonZeroUsize) -> Member {
+    fn start(connector: Connector, statements_max: NonZeroUsize) -> Member {
         let (sender, state) = watch::channel(State::Down { since: Moment::now(), cause: None });
-        let keeper = tokio::spawn(keep_up(config, statements_max, sender)).abort_handle();
+        let keeper = tokio::spawn(keep_up(connector, statements_max, sender)).abort_handle();
         Member { state, keeper }
     }
 
@@ -220,15 +221,11 @@ impl Drop for Member {
 }
 
 /// Connects, waits for the connection to break, and connects again, for as long as the lane is there.
-async fn keep_up(
-    config: tokio_postgres::Config,
-    statements_max: NonZeroUsize,
-    state: watch::Sender<State>,
-) {
+async fn keep_up(connector: Connector, statements_max: NonZeroUsize, state: watch::Sender<State>) {
     let mut since = Moment::now();
     let mut pause = RECONNECT_PAUSE_MIN;
     loop {
-        match Connection::open(&config, statements_max).await {
+        match Connection::open(&connector, statements_max).await {
             Ok((connection, driver)) => {
                 state.send_replace(State::Up(connection));
                 let up = Moment::now();

@@ -11,8 +11,10 @@
 //! Every wait ends at the deadline of the [`Context`](tenfold_context::Context); every place in
 //! a line or on a connection goes back when the caller leaves, cleaned up if need be.
 
+mod address;
 mod binds;
 mod cancel;
+mod connect;
 mod connection;
 mod copy;
 mod database;
@@ -22,17 +24,21 @@ mod metrics;
 mod migrate;
 mod pool;
 mod query;
+mod refused;
 mod row;
 mod run;
 mod settings;
 mod statements;
 mod stream;
+mod tls;
 mod transaction;
 mod types;
 
+pub use address::TargetSessionAttrs;
 pub use database::{Database, Db, ShardDatabase};
 pub use error::{Cause, Class, Error, Lane, PostgresError, Result};
 pub use migrate::{MigrateError, MigrationState, MigrationStatus};
 pub use query::{Statement, Yields};
-pub use settings::DatabaseSettings;
+pub use settings::{DatabaseSettings, Pooler};
+pub use tls::SslMode;
 pub use transaction::Transaction;

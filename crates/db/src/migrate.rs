@@ -249,7 +249,7 @@ struct Session(std::sync::Arc<Connection>);
 impl Session {
     async fn open(database: &Database, deadline: Deadline) -> Result<Session, MigrateError> {
         let statements_max = database.settings().statements_max();
-        let (connection, _driver) = Connection::open(database.config(), statements_max).await?;
+        let (connection, _driver) = Connection::open(database.connector(), statements_max).await?;
         let session = Session(connection);
         let asked = Moment::now();
         while !session.try_lock().await? {

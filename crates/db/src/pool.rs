@@ -14,10 +14,11 @@ use tenfold_context::{Context, Deadline, Moment};
 use tenfold_overload::{Entrance, Limits, Occupancy, Permit};
 
 use crate::cancel::Canceller;
+use crate::connect::Connector;
 use crate::connection::{Connection, Left};
 use crate::error::{Error, Lane, Result};
 use crate::metrics::PoolMetrics;
-use crate::settings::{DatabaseSettings, with_timeout};
+use crate::settings::DatabaseSettings;
 
 /// Time that cleaning may take before the connection is closed instead.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ pub(crate) struct Pool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    config: tokio_postgres::Config,
+    connector: Connector,
     connect_timeout: Duration,
     statements_max: NonZeroUsize,
     connections_max: usize,
@@ -51,21 +52,21 @@ struct Idle {
 
 impl Pool {
     pub(crate) fn new(
-        config: tokio_postgres::Config,
+        connector: Connector,
         settings: &DatabaseSettings,
         metrics: PoolMetrics,
     ) -> Pool {
         // A transaction that nobody ends, because the network between is gone, must not keep its
         // locks: Postgres ends it by itself, long after our own budget has.
         let idle_max = (settings.transaction_budget * 4).max(IDLE_IN_TRANSACTION_MIN);
-        let config = with_timeout(config, "idle_in_transaction_session_timeout", idle_max);
+        let connector = connector.with_timeout("idle_in_transaction_session_timeout", idle_max);
         let entrance = Entrance::new(Limits {
             places: settings.pool_max,
             waiting_max: settings.pool_waiting_max,
         });
         Pool(Arc::new(Inner {
-            canceller: Canceller::new(config.clone(), settings.pool_max),
-            config,
+            canceller: Canceller::new(connector.clone(), settings.pool_max),
+            connector,
             connect_timeout: settings.connect_timeout,
             statements_max: settings.statements_max(),
             connections_max: settings.pool_max,
@@ -127,7 +128,7 @@ impl Pool {
 
     async fn connect(&self, deadline: Deadline) -> Result<(Arc<Connection>, ThreadId)> {
         let deadline = deadline.earlier(Deadline::after(self.0.connect_timeout));
-        let open = Connection::open(&self.0.config, self.0.statements_max);
+        let open = Connection::open(&self.0.connector, self.0.statements_max);
         let opened = match tokio::time::timeout_at(deadline.instant(), open).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(Error::unreachable("no answer to an attempt to connect")),

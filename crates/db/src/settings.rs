@@ -1,28 +1,70 @@
 //! What can be set about the way to Postgres, with the reason for each default.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tenfold_config::{Secret, at_most, between};
-use tokio_postgres::config::{Config, SslMode};
 
-use crate::error::{Error, Result};
+use crate::address::{Address, TargetSessionAttrs, UnusableAddress};
+use crate::tls::SslMode;
 
 /// The longest time that any of these may be: who needs a longer one does not want a limit.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// How long Postgres' machine may leave what was sent without a word: after that the network
-/// between has swallowed the connection, and waiting on does not bring it back.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+tenfold_config::words! {
+    /// What stands between the service and Postgres.
+    pub enum Pooler {
+        /// Nothing: a connection is one to Postgres itself, or as good as one.
+        None = "none",
+        /// A pooler that lends a session for one transaction at a time.
+        Transaction = "transaction",
+        /// The same, and it gives each session the prepared statements of whoever has it.
+        TransactionPrepared = "transaction-prepared",
+    }
+}
 
 tenfold_config::settings! {
     /// The way to Postgres: the shared lane, the pool, and their bounds.
     pub struct DatabaseSettings in "database" {
         /// Where Postgres is: postgres://user:password@host:port/database, or with a Unix
-        /// socket postgres:///database?host=/folder&user=name.
+        /// socket postgres:///database?host=/folder&user=name. It may name several servers,
+        /// postgres://a,b:5433/database: they are tried in this order (in any order with
+        /// load_balance_hosts=random), beginning with the one that answered last. The next is
+        /// tried when one fails, or has not answered for 500 ms.
         #[environment("DATABASE_URL")]
         pub url: Option<Secret> = None,
-        /// Time an attempt to connect may take.
+        /// Which of several servers will do: any, read-write, read-only, primary, standby, or
+        /// prefer-standby (a standby, else any). With read-write, connections go to the new
+        /// primary as soon as it has been promoted. The URL may say it too; not set means any.
+        pub target_session_attrs: Option<TargetSessionAttrs> = None,
+        /// How connections are encrypted: disable; prefer (if Postgres offers it: keeps nobody
+        /// out); require (always, to whoever answers); verify-ca (to a certificate of an
+        /// authority in sslrootcert); verify-full (to one for the host's name: the only safe
+        /// choice over a network that others use). Unix sockets never are. The URL may say it
+        /// too; not set means prefer. Passwords go as SCRAM, bound to the encrypted connection;
+        /// channel_binding=require in the URL refuses any other way.
+        pub sslmode: Option<SslMode> = None,
+        /// File with the certificates of the authorities that may vouch for Postgres, in PEM, or
+        /// the word system: those that this machine trusts. Not set means system for
+        /// verify-full. With sslmode=require it is the same as verify-ca. Read at start.
+        pub sslrootcert: Option<PathBuf> = None,
+        /// File with the certificate (and those between it and its authority) that shows
+        /// Postgres who we are, in PEM. Needs sslkey. Read at start.
+        pub sslcert: Option<PathBuf> = None,
+        /// File with the private key of sslcert, in PEM.
+        pub sslkey: Option<PathBuf> = None,
+        /// What stands between here and Postgres: none; transaction (a pooler that lends a
+        /// session for one transaction at a time, such as PgBouncer with pool_mode=transaction);
+        /// transaction-prepared (the same with prepared statements carried over, as PgBouncer
+        /// does from 1.21 on with max_prepared_statements above 0). With transaction, statements
+        /// are sent without names, which costs Postgres their planning each time. With either,
+        /// nothing is set for a session, so shared_statement_timeout and the end of idle
+        /// transactions are not Postgres' to keep: set query_timeout and idle_transaction_timeout
+        /// in the pooler, or ALTER ROLE name SET statement_timeout. Migrations hold their lock in
+        /// an open transaction instead of a session.
+        pub pooler: Pooler = Pooler::None,
+        /// Time an attempt to connect may take, for each address of each server.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub connect_timeout: Duration = Duration::from_secs(5),
         /// Connections of the shared lane on each shard. One is enough until its Postgres
@@ -65,8 +107,10 @@ tenfold_config::settings! {
         pub statements_max: usize = 256,
     }
     check(settings, problems) {
-        if let Some(Err(problem)) = settings.url.as_ref().map(read_url) {
-            problems.add("url", problem.to_string());
+        if settings.url.is_some()
+            && let Err(UnusableAddress { setting, message }) = Address::read(settings)
+        {
+            problems.add(setting, message);
         }
         if settings.streams_max >= settings.pool_max {
             problems.add(
@@ -81,49 +125,4 @@ impl DatabaseSettings {
     pub(crate) fn statements_max(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.statements_max).unwrap_or(NonZeroUsize::MIN)
     }
-
-    /// What tokio-postgres needs to connect.
-    pub(crate) fn postgres_config(&self, application_name: &str) -> Result<Config> {
-        let url = self.url.as_ref().ok_or_else(|| {
-            Error::mistranslated("database.url is not set, and neither is DATABASE_URL")
-        })?;
-        let mut config = read_url(url).map_err(Error::mistranslated)?;
-        config.connect_timeout(self.connect_timeout);
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(SILENCE_MAX);
-        }
-        config.keepalives_idle(SILENCE_MAX).keepalives_interval(SILENCE_MAX / 5);
-        if config.get_application_name().is_none() {
-            config.application_name(application_name);
-        }
-        Ok(config)
-    }
-}
-
-/// The same connection with one of Postgres' own time limits set.
-pub(crate) fn with_timeout(mut config: Config, name: &str, timeout: Duration) -> Config {
-    let options = config.get_options().unwrap_or_default();
-    let options = format!("{options} -c {name}={}", timeout.as_millis().max(1));
-    config.options(options.trim());
-    config
-}
-
-fn read_url(url: &Secret) -> std::result::Result<Config, UnusableUrl> {
-    let config: Config = url.expose().parse().map_err(UnusableUrl::Unreadable)?;
-    match config.get_hosts() {
-        [_] if config.get_ssl_mode() == SslMode::Require => Err(UnusableUrl::Encrypted),
-        [_] => Ok(config),
-        hosts => Err(UnusableUrl::Hosts(hosts.len())),
-    }
-}
-
-/// Why a URL cannot be used. It is not shown: it may hold a password.
-#[derive(Debug, thiserror::Error)]
-enum UnusableUrl {
-    #[error("is no Postgres URL ({0}): postgres://user:password@host:port/database is needed")]
-    Unreadable(#[source] tokio_postgres::Error),
-    #[error("names {0} hosts: exactly one is needed")]
-    Hosts(usize),
-    #[error("asks for sslmode=require: connections to Postgres are not encrypted yet")]
-    Encrypted,
 }

@@ -1,0 +1,315 @@
+//! Makes connections: finds the server that is wanted among those that there are, agrees on
+//! encryption with it, and says of each that was in vain why it was.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Config, SslMode as DriverSslMode};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::address::{Address, Server, TargetSessionAttrs};
+use crate::error::{Error, Result};
+use crate::refused::{ConnectError, Refused};
+use crate::settings::{DatabaseSettings, Pooler};
+use crate::tls::{SslMode, Tls};
+
+/// How long a server has for itself before the next one is tried beside it. One that is well
+/// answers in a tenth of that; one whose machine is gone says nothing until the time limit, and
+/// nobody should wait for that while another could serve.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// Everything that is needed to connect. A clone shares what was learned of the servers.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    /// What every session begins with; names no server.
+    session: Config,
+    servers: Arc<[Server]>,
+    in_random_order: bool,
+    /// The server that answered last: the next attempt begins with it.
+    last_good: Arc<AtomicUsize>,
+    target: TargetSessionAttrs,
+    tls: Arc<Tls>,
+    timeout: Duration,
+    pooler: Pooler,
+}
+
+/// A new connection.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    /// Drives the socket; ends when the connection does.
+    pub(crate) driver: JoinHandle<()>,
+    pub(crate) place: Place,
+}
+
+/// Where a connection leads to, so that a word about it can be sent to the same server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp { name: String, address: SocketAddr },
+    Unix { socket: PathBuf },
+}
+
+impl Connector {
+    /// Reads the settings and the files that they name.
+    pub(crate) fn new(settings: &DatabaseSettings, application_name: &str) -> Result<Connector> {
+        let address = Address::read(settings).map_err(Error::misconfigured)?;
+        let tls = address.tls.read().map_err(Error::misconfigured)?;
+        let mut session = address.session;
+        session.connect_timeout(settings.connect_timeout);
+        if session.get_application_name().is_none() {
+            session.application_name(application_name);
+        }
+        Ok(Connector {
+            session,
+            servers: address.servers.into(),
+            in_random_order: address.in_random_order,
+            last_good: Arc::default(),
+            target: address.target,
+            tls: Arc::new(tls),
+            timeout: settings.connect_timeout,
+            pooler: settings.pooler,
+        })
+    }
+
+    /// The same, with one of Postgres' own time limits set in each session. A pooler takes no
+    /// such wishes, and its sessions are everybody's.
+    pub(crate) fn with_timeout(mut self, name: &str, timeout: Duration) -> Connector {
+        if self.pooler == Pooler::None {
+            let options = self.session.get_options().unwrap_or_default();
+            let options = format!("{options} -c {name}={}", timeout.as_millis().max(1));
+            self.session.options(options.trim());
+        }
+        self
+    }
+
+    pub(crate) fn pooler(&self) -> Pooler {
+        self.pooler
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Connects to the first server that is as wanted. Each has as long as
+    /// `database.connect_timeout` says for each of its addresses.
+    pub(crate) async fn connect(&self) -> Result<Connected> {
+        let connected = if self.target == TargetSessionAttrs::PreferStandby {
+            match self.connect_to(TargetSessionAttrs::Standby).await {
+                Ok(connected) => Ok(connected),
+                Err(_no_standby) => self.connect_to(TargetSessionAttrs::Any).await,
+            }
+        } else {
+            self.connect_to(self.target).await
+        };
+        connected.map_err(Error::unreachable)
+    }
+
+    async fn connect_to(&self, target: TargetSessionAttrs) -> Result<Connected, ConnectError> {
+        let order = self.order();
+        let attempts = order.iter().map(|&index| async move {
+            let server = &self.servers[index];
+            let connected = self.connect_to_server(server, target).await;
+            connected.map(|connected| (index, connected)).map_err(|why| (server.to_string(), why))
+        });
+        match first_of(attempts).await {
+            Ok((index, connected)) => {
+                self.last_good.store(index, Ordering::Relaxed);
+                Ok(connected)
+            }
+            Err(tried) => Err(ConnectError { tried }),
+        }
+    }
+
+    /// The servers in the order in which they are tried.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.servers.len()).collect();
+        if self.in_random_order {
+            fastrand::shuffle(&mut order);
+        } else {
+            order.rotate_left(self.last_good.load(Ordering::Relaxed) % self.servers.len());
+        }
+        order
+    }
+
+    async fn connect_to_server(
+        &self,
+        server: &Server,
+        target: TargetSessionAttrs,
+    ) -> Result<Connected, Refused> {
+        match server {
+            Server::Unix { folder, port } => {
+                let mut config = self.session.clone();
+                // What does not leave the machine is not encrypted, says libpq too.
+                config.ssl_mode(DriverSslMode::Disable).host_path(folder).port(*port);
+                let place = Place::Unix { socket: folder.join(format!(".s.PGSQL.{port}")) };
+                self.connect_to_place(config, place, target).await
+            }
+            Server::Tcp { name, address, port } => {
+                let addresses = self.addresses(name, *address, *port).await?;
+                let attempts = addresses.into_iter().map(|address| {
+                    let mut config = self.session.clone();
+                    config.ssl_mode(self.driver_ssl_mode());
+                    config.host(name).hostaddr(address.ip()).port(*port);
+                    let place = Place::Tcp { name: name.clone(), address };
+                    self.connect_to_place(config, place, target)
+                });
+                first_of(attempts).await.map_err(Refused::worst)
+            }
+        }
+    }
+
+    async fn addresses(
+        &self,
+        name: &str,
+        address: Option<IpAddr>,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        if let Some(address) = address {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let lookup = tokio::time::timeout(self.timeout, tokio::net::lookup_host((name, port)));
+        let found = match lookup.await {
+            Ok(found) => found.map_err(Refused::NotFound)?,
+            Err(_elapsed) => return Err(Refused::Silent { limit: self.timeout }),
+        };
+        let mut addresses: Vec<_> = found.collect();
+        if self.in_random_order {
+            fastrand::shuffle(&mut addresses);
+        }
+        Ok(addresses)
+    }
+
+    async fn connect_to_place(
+        &self,
+        mut config: Config,
+        place: Place,
+        target: TargetSessionAttrs,
+    ) -> Result<Connected, Refused> {
+        let attempt = async {
+            let connect = config.connect(self.tls.connect.clone());
+            let (client, mut connection) = match connect.await {
+                Err(error) if self.tls.mode == SslMode::Prefer && Refused::is_handshake(&error) => {
+                    // It offers encryption and cannot agree on how: `prefer` goes on without.
+                    config.ssl_mode(DriverSslMode::Disable);
+                    config.connect(self.tls.connect.clone()).await
+                }
+                connected => connected,
+            }
+            .map_err(|error| Refused::of(error, &self.tls))?;
+            let role = Role::announced(&connection);
+            let driver = tokio::spawn(async move {
+                let error = (&mut connection).await.err();
+                if let Some(error) = error {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "connection to postgres lost"
+                    );
+                }
+            });
+            if target != TargetSessionAttrs::Any {
+                let role = match role {
+                    Some(role) => role,
+                    None => Role::ask(&client).await.map_err(|e| Refused::of(e, &self.tls))?,
+                };
+                role.check(target)?;
+            }
+            Ok(Connected { client, driver, place })
+        };
+        match tokio::time::timeout(self.timeout, attempt).await {
+            Ok(connected) => connected,
+            Err(_elapsed) => Err(Refused::Silent { limit: self.timeout }),
+        }
+    }
+
+    fn driver_ssl_mode(&self) -> DriverSslMode {
+        match self.tls.mode {
+            SslMode::Disable => DriverSslMode::Disable,
+            SslMode::Prefer => DriverSslMode::Prefer,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => DriverSslMode::Require,
+        }
+    }
+}
+
+/// The first success; each attempt starts when the one before it has failed or has had its head
+/// start. What is still under way then is dropped. All failures, in the order of the attempts'
+/// ends, if there is none.
+async fn first_of<T, E>(
+    attempts: impl Iterator<Item = impl Future<Output = Result<T, E>>>,
+) -> Result<T, Vec<E>> {
+    let (mut waiting, mut running) = (attempts.fuse(), FuturesUnordered::new());
+    let mut failures = Vec::new();
+    loop {
+        let started = waiting.next().map(|attempt| running.push(attempt)).is_some();
+        if running.is_empty() {
+            return Err(failures);
+        }
+        let head_start = async {
+            if started {
+                tokio::time::sleep(HEAD_START).await
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            Some(ended) = running.next() => match ended {
+                Ok(success) => return Ok(success),
+                Err(failure) => failures.push(failure),
+            },
+            () = head_start => {}
+        }
+    }
+}
+
+/// What a server is among several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Role {
+    standby: bool,
+    read_only: bool,
+}
+
+impl Role {
+    /// What it said of itself when the session began: Postgres does since version 14, a pooler
+    /// in front of it may not.
+    fn announced<S, T>(connection: &tokio_postgres::Connection<S, T>) -> Option<Role>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let standby = connection.parameter("in_hot_standby")? == "on";
+        let read_only = connection.parameter("default_transaction_read_only")? == "on";
+        Some(Role { standby, read_only: read_only || standby })
+    }
+
+    async fn ask(client: &Client) -> Result<Role, tokio_postgres::Error> {
+        let question = "SELECT pg_catalog.pg_is_in_recovery(), \
+                        pg_catalog.current_setting('transaction_read_only')";
+        let answer = client.simple_query(question).await?;
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+            _ => None,
+        });
+        let (standby, read_only) = row.unwrap_or_default();
+        Ok(Role { standby: standby == Some("t"), read_only: read_only == Some("on") })
+    }
+
+    fn check(self, wanted: TargetSessionAttrs) -> Result<(), Refused> {
+        let fits = match wanted {
+            TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => true,
+            TargetSessionAttrs::ReadWrite => !self.read_only,
+            TargetSessionAttrs::ReadOnly => self.read_only,
+            TargetSessionAttrs::Primary => !self.standby,
+            TargetSessionAttrs::Standby => self.standby,
+        };
+        let is = match self {
+            Role { standby: true, .. } => "a standby",
+            Role { read_only: true, .. } => "a primary that takes no writes",
+            Role { .. } => "a primary",
+        };
+        if fits { Ok(()) } else { Err(Refused::Role { is, wanted: wanted.word() }) }
+    }
+}
