@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::cluster::{USER, files};
 use crate::error::StartError;
 
-/// Only the name of the socket's file depends on it.
+/// Where nothing listens on TCP only the name of the socket's file depends on it.
 pub(crate) const PORT: u16 = 5432;
 
 /// The address of a Unix socket has room for no more (103 on macOS, 107 on Linux).
 const SOCKET_PATH_BYTES_MAX: usize = 103;
 
 /// An error if no client could reach a socket in that folder.
-pub(crate) fn check_socket(socket_directory: &Path) -> Result<(), StartError> {
-    let socket = socket_of(socket_directory);
+pub(crate) fn check_socket(socket_directory: &Path, port: u16) -> Result<(), StartError> {
+    let socket = socket_of(socket_directory, port);
     let path = socket.as_os_str();
     let error = if path.len() > SOCKET_PATH_BYTES_MAX {
         format!("the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes")
@@ -27,16 +27,16 @@ pub(crate) fn check_socket(socket_directory: &Path) -> Result<(), StartError> {
 }
 
 /// The socket that Postgres makes in the folder.
-pub(crate) fn socket_of(directory: &Path) -> PathBuf {
-    directory.join(format!(".s.PGSQL.{PORT}"))
+pub(crate) fn socket_of(directory: &Path, port: u16) -> PathBuf {
+    directory.join(format!(".s.PGSQL.{port}"))
 }
 
 /// The address of a database. It names the port, because libpq would take another one from
 /// the user's environment.
-pub(crate) fn url(socket_directory: &Path, database: &str) -> String {
+pub(crate) fn url(socket_directory: &Path, port: u16, database: &str) -> String {
     let host = socket_directory.to_string_lossy();
     format!(
-        "postgres:///{}?host={}&port={PORT}&user={USER}",
+        "postgres:///{}?host={}&port={port}&user={USER}",
         percent_encoded(database),
         percent_encoded(&host)
     )

@@ -6,6 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::account::Account;
@@ -13,6 +14,7 @@ use crate::error::StartError;
 use crate::find::Programs;
 use crate::folder::{CopyError, PrivateFolder, copy_content, flush, make_closed, sweep};
 use crate::machine::{Machine, make_trusted};
+use crate::process::Process;
 
 /// The superuser of every cluster that is made here.
 pub(crate) const USER: &str = "postgres";
@@ -177,12 +179,46 @@ fn initdb(programs: &Programs, account: &Account, data: &Path) -> Result<(), Sta
         .args(["--auth", "trust"])
         // Made durable by whoever copies it.
         .arg("--no-sync");
-    let finished = crate::process::Process::run(command, INITDB_TIME_MAX)
-        .map_err(files(&programs.folder.join("initdb")))?;
+    run(command, "initdb", INITDB_TIME_MAX)
+}
+
+/// Runs one of the programs to its end, which has to be a success.
+fn run(command: Command, program: &'static str, limit: Duration) -> Result<(), StartError> {
+    let path = PathBuf::from(command.get_program());
+    let finished = Process::run(command, limit).map_err(files(&path))?;
     if finished.success() {
         return Ok(());
     }
-    Err(StartError::Program { program: "initdb", how: finished.how(), words: finished.words })
+    Err(StartError::Program { program, how: finished.how(), words: finished.words })
+}
+
+/// For a copy of a small server, on a machine that is busy with something else.
+const COPY_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Fills the folder with a copy of a running server, which it is set up to follow.
+pub(crate) fn copy_of(
+    primary: &str,
+    programs: &Programs,
+    account: &Account,
+    data: &Path,
+) -> Result<(), StartError> {
+    let mut command = programs.command("pg_basebackup", account);
+    command.arg("--pgdata").arg(data).arg("--dbname").arg(primary);
+    command.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+    run(command, "pg_basebackup", COPY_TIME_MAX)
+}
+
+/// For the end of recovery: what it has received already is all that it still applies.
+const PROMOTE_TIME_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) fn promote(
+    programs: &Programs,
+    account: &Account,
+    data: &Path,
+) -> Result<(), StartError> {
+    let mut command = programs.command("pg_ctl", account);
+    command.args(["promote", "--wait", "--pgdata"]).arg(data);
+    run(command, "pg_ctl", PROMOTE_TIME_MAX)
 }
 
 /// A Postgres that was updated needs its former template no more.

@@ -26,6 +26,7 @@ pub(crate) struct Launch {
     pub(crate) data: PathBuf,
     pub(crate) socket_directory: PathBuf,
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) tcp_port: Option<u16>,
     pub(crate) ready_time_max: Duration,
 }
 
@@ -44,12 +45,17 @@ impl Launch {
         Ok(process)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.tcp_port.unwrap_or(PORT)
+    }
+
     fn command(&self) -> Command {
         let mut command = self.programs.command("postgres", &self.account);
         command.arg("-D").arg(&self.data).arg("-k").arg(&self.socket_directory);
+        let listen_addresses = if self.tcp_port.is_some() { "127.0.0.1" } else { "" };
         let ours = [
-            ("listen_addresses", ""),
-            ("port", &PORT.to_string()),
+            ("listen_addresses", listen_addresses),
+            ("port", &self.port().to_string()),
             ("unix_socket_permissions", "0700"),
             ("log_destination", "stderr"),
             ("logging_collector", "off"),
@@ -69,7 +75,7 @@ impl Launch {
         process: &mut Process,
         until: Moment,
     ) -> Result<Connection, StartError> {
-        let socket = socket_of(&self.socket_directory);
+        let socket = socket_of(&self.socket_directory, self.port());
         loop {
             if let Some(status) = process.has_ended().map_err(files(&self.data))? {
                 return Err(self.ended(&status.to_string(), process));

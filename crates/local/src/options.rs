@@ -41,6 +41,13 @@ pub struct PostgresOptions {
     pub database: String,
     /// Settings as `postgresql.conf` names them, with their values.
     pub settings: Vec<(String, String)>,
+    /// The address of a running server, of the same version, that this one begins as a copy of
+    /// and then follows: a standby that takes reads. `data` has to be `None`.
+    pub follows: Option<String>,
+    /// A port of 127.0.0.1 at which it listens too, for what goes over TCP alone, such as TLS.
+    /// Then everybody on this machine can reach it, and gets in unless its `pg_hba.conf` is
+    /// changed: for tests.
+    pub tcp_port: Option<u16>,
     /// How long the server may take to answer; recovery after a crash is part of it.
     pub ready_time_max: Duration,
     /// Where things are looked for and kept.
@@ -48,12 +55,14 @@ pub struct PostgresOptions {
 }
 
 impl Default for PostgresOptions {
-    /// Fresh data, the database `postgres`, no settings, 30 s, this machine.
+    /// Fresh data, the database `postgres`, no settings, no TCP, 30 s, this machine.
     fn default() -> PostgresOptions {
         PostgresOptions {
             data: None,
             database: "postgres".into(),
             settings: Vec::new(),
+            follows: None,
+            tcp_port: None,
             ready_time_max: Duration::from_secs(30),
             machine: Machine::this(),
         }
@@ -65,6 +74,13 @@ pub(crate) fn check(options: &PostgresOptions) -> Result<(), StartError> {
     let name = &options.database;
     if name.is_empty() || name.len() > 63 || name.contains('\0') {
         return Err(StartError::DatabaseName { name: name.clone() });
+    }
+    if let (Some(primary), Some(_kept)) = (&options.follows, &options.data) {
+        return Err(StartError::Setting {
+            name: "follows".to_owned(),
+            value: primary.clone(),
+            why: "what follows another server has fresh data, and no folder that keeps it",
+        });
     }
     for (name, value) in &options.settings {
         let refuse =

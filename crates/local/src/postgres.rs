@@ -58,7 +58,7 @@ impl Postgres {
         let folder = PrivateFolder::new(temporary, "postgres").map_err(files(temporary))?;
         cluster::check_way(folder.path(), &account)?;
         let socket_directory = folder.room("socket", &account).map_err(files(folder.path()))?;
-        address::check_socket(&socket_directory)?;
+        address::check_socket(&socket_directory, options.tcp_port.unwrap_or(address::PORT))?;
         let data = match &kept {
             Some(kept) => {
                 if kept.major.is_none() {
@@ -67,9 +67,14 @@ impl Postgres {
                 kept.path.clone()
             }
             None => {
-                let template = cluster::template(machine, &programs, &account)?;
                 let data = folder.room("data", &account).map_err(files(folder.path()))?;
-                copy_content(&template, &data, &account)?;
+                match &options.follows {
+                    Some(primary) => cluster::copy_of(primary, &programs, &account, &data)?,
+                    None => {
+                        let template = cluster::template(machine, &programs, &account)?;
+                        copy_content(&template, &data, &account)?;
+                    }
+                }
                 data
             }
         };
@@ -79,6 +84,7 @@ impl Postgres {
             data,
             socket_directory,
             settings: options.settings.clone(),
+            tcp_port: options.tcp_port,
             ready_time_max: options.ready_time_max,
         };
         let process = launch.launch(&options.database)?;
@@ -93,7 +99,7 @@ impl Postgres {
 
     /// The address of another database on the same server.
     pub fn url_of(&self, database: &str) -> String {
-        address::url(&self.launch.socket_directory, database)
+        address::url(&self.launch.socket_directory, self.launch.port(), database)
     }
 
     /// The folder of its Unix socket.
@@ -156,6 +162,14 @@ impl Postgres {
         self.process.kill()?;
         remove_shared_memory(&self.launch.data);
         Ok(())
+    }
+
+    /// Makes a primary of a server that follows one.
+    ///
+    /// # Errors
+    /// What `pg_ctl` says, such as that it follows none.
+    pub fn promote(&self) -> Result<(), StartError> {
+        cluster::promote(&self.launch.programs, &self.launch.account, &self.launch.data)
     }
 
     /// Stops the server in order; after 20 s by force.

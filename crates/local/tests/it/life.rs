@@ -226,3 +226,43 @@ fn an_end_that_nobody_asked_for_is_noticed() {
     assert_eq!(postgres.ended().unwrap().unwrap().to_string(), "signal: 9 (SIGKILL)");
     assert_eq!(postgres.stop().unwrap(), Stopped::Already);
 }
+
+#[test]
+fn a_standby_follows_takes_reads_alone_and_is_promoted() {
+    let mut primary = start(&PostgresOptions { database: "store".into(), ..fresh() });
+    ask(&primary.url(), "CREATE TABLE before AS SELECT 1 AS n").unwrap();
+    let standby = start(&PostgresOptions {
+        database: "store".into(),
+        follows: Some(primary.url()),
+        ..fresh()
+    });
+    ask(&primary.url(), "CREATE TABLE after AS SELECT 2 AS n").unwrap();
+    until("it has followed", || {
+        ask(&standby.url(), "SELECT before.n + after.n FROM before, after").as_deref() == Ok("3")
+    });
+    assert!(ask(&standby.url(), "CREATE TABLE own (n int)").is_err(), "a standby takes no writes");
+    primary.kill().unwrap();
+    standby.promote().unwrap();
+    ask(&standby.url(), "CREATE TABLE own (n int)").unwrap();
+    let again = standby.promote().unwrap_err().to_string();
+    assert!(again.contains("not in standby mode"), "{again}");
+}
+
+#[test]
+fn a_server_that_cannot_be_followed_and_a_kept_folder_are_refused() {
+    let nobody = "postgres:///store?host=/nowhere&user=postgres".to_owned();
+    let error = error_of(&PostgresOptions { follows: Some(nobody.clone()), ..fresh() }).to_string();
+    assert!(error.contains("pg_basebackup failed") && error.contains("/nowhere"), "{error}");
+    let data = Some("/nowhere".into());
+    let error = error_of(&PostgresOptions { follows: Some(nobody), data, ..fresh() });
+    assert!(matches!(error, StartError::Setting { .. }), "{error}");
+}
+
+#[test]
+fn listens_to_tcp_on_loopback_when_asked() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let postgres = start(&PostgresOptions { tcp_port: Some(port), ..fresh() });
+    assert!(answers(&format!("postgres://postgres@127.0.0.1:{port}/postgres")));
+    assert!(answers(&postgres.url()), "its socket is there as well");
+    assert_eq!(ask(&postgres.url(), "SHOW listen_addresses").unwrap(), "127.0.0.1");
+}
