@@ -15,6 +15,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::address::{Address, Server, TargetSessionAttrs};
 use crate::error::{Error, Result};
+use crate::pooled::learn_types;
 use crate::refused::{ConnectError, Refused};
 use crate::settings::{DatabaseSettings, Pooler};
 use crate::tls::{SslMode, Tls};
@@ -218,6 +219,9 @@ impl Connector {
                 };
                 role.check(target)?;
             }
+            if self.pooler == Pooler::Transaction {
+                learn_types(&client).await.map_err(|error| Refused::of(error, &self.tls))?;
+            }
             Ok(Connected { client, driver, place })
         };
         match tokio::time::timeout(self.timeout, attempt).await {
@@ -249,11 +253,10 @@ async fn first_of<T, E>(
             return Err(failures);
         }
         let head_start = async {
-            if started {
-                tokio::time::sleep(HEAD_START).await
-            } else {
-                std::future::pending().await
+            if !started {
+                std::future::pending::<()>().await;
             }
+            tokio::time::sleep(HEAD_START).await;
         };
         tokio::select! {
             Some(ended) = running.next() => match ended {

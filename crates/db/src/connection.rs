@@ -373,6 +373,11 @@ impl Connection {
     ) -> Error {
         let error = self.failed(error);
         if let Some(said) = error.postgres() {
+            // Behind a pooler the driver has looked up a type that is newer than the connection,
+            // with a statement that another session has: the next connection knows the type.
+            if !self.names_statements && ["26000", "42P05"].contains(&said.code()) {
+                self.broken.store(true, Ordering::Relaxed);
+            }
             let type_is_gone = is_gone_type(said.code(), said.message());
             if type_is_gone {
                 types.forget();

@@ -23,6 +23,7 @@ mod lane;
 mod metrics;
 mod migrate;
 mod pool;
+mod pooled;
 mod query;
 mod refused;
 mod row;

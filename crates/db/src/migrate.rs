@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{BoxableConnection, SimpleConnection};
@@ -15,6 +16,7 @@ use tokio_postgres::types::Type;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Error;
+use crate::settings::Pooler;
 
 /// The advisory lock that all Tenfold services take to migrate: "tenfold" in ASCII.
 const LOCK_KEY: i64 = 0x0074_656e_666f_6c64;
@@ -243,29 +245,37 @@ impl BoxableConnection<Pg> for Recorder {
     }
 }
 
-/// A connection that holds the lock; it ends, and the lock with it, when dropped.
-struct Session(std::sync::Arc<Connection>);
+/// A connection under the lock, which ends when it is dropped.
+struct Session {
+    connection: Arc<Connection>,
+    /// Holds the lock in an open transaction, where a pooler would give the session, and with it
+    /// a lock that a session holds, to somebody else.
+    _guard: Option<Arc<Connection>>,
+}
 
 impl Session {
     async fn open(database: &Database, deadline: Deadline) -> Result<Session, MigrateError> {
-        let statements_max = database.settings().statements_max();
-        let (connection, _driver) = Connection::open(database.connector(), statements_max).await?;
-        let session = Session(connection);
+        let connector = database.connector();
+        let open = || Connection::open(connector, database.settings().statements_max());
+        let (connection, _driver) = open().await?;
+        let (guard, lock) = if connector.pooler() == Pooler::None {
+            (None, "SELECT pg_try_advisory_lock($1)")
+        } else {
+            let (guard, _driver) = open().await?;
+            guard.client().batch_execute("BEGIN").await?;
+            (Some(guard), "SELECT pg_try_advisory_xact_lock($1)")
+        };
+        let client = guard.as_ref().unwrap_or(&connection).client();
         let asked = Moment::now();
-        while !session.try_lock().await? {
+        let key = [(&LOCK_KEY as _, Type::INT8)];
+        while !client.query_typed_one(lock, &key).await?.get::<_, bool>(0) {
             if deadline.remaining() < LOCK_PAUSE {
                 return Err(MigrateError::Locked { waited: Moment::now().since(asked) });
             }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
-        session.client().batch_execute(CREATE_MIGRATIONS_TABLE).await?;
-        Ok(session)
-    }
-
-    async fn try_lock(&self) -> Result<bool, tokio_postgres::Error> {
-        let key = [(&LOCK_KEY as _, Type::INT8)];
-        let row = self.client().query_typed_one("SELECT pg_try_advisory_lock($1)", &key).await?;
-        Ok(row.get(0))
+        connection.client().batch_execute(CREATE_MIGRATIONS_TABLE).await?;
+        Ok(Session { connection, _guard: guard })
     }
 
     async fn applied(&self) -> Result<BTreeSet<String>, tokio_postgres::Error> {
@@ -317,6 +327,6 @@ impl Session {
     }
 
     fn client(&self) -> &Client {
-        self.0.client()
+        self.connection.client()
     }
 }

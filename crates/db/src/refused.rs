@@ -50,6 +50,12 @@ pub(crate) enum Refused {
         "the server does not accept our certificate (database.sslcert and database.sslkey): {0:?}"
     )]
     OurCertificate(AlertDescription),
+    #[error(
+        "{0}: a pooler such as PgBouncer stands in between, so set database.pooler to \"transaction\" \
+         if it lends sessions for a transaction (or let it ignore_startup_parameters = options \
+         if it lends them for longer)"
+    )]
+    Pooler(String),
     #[error("is {is}, and target_session_attrs={wanted} wants another")]
     Role { is: &'static str, wanted: &'static str },
     #[error("{0}")]
@@ -68,7 +74,12 @@ impl Refused {
             }
             Some(cause) => Refused::Handshake { mode, cause: cause.clone() },
             None if says_no_tls(&error) => Refused::NoTls { mode },
-            None => Refused::Driver(Cause::new(error)),
+            None => match error.as_db_error() {
+                Some(said) if said.message().contains("unsupported startup parameter") => {
+                    Refused::Pooler(said.message().to_owned())
+                }
+                _ => Refused::Driver(Cause::new(error)),
+            },
         }
     }
 
