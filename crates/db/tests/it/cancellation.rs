@@ -6,11 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use tenfold_db::{Class, Error};
 
-use crate::kit::{Bench, Piece, backends, piece, pieces};
-
-fn sleep_ten_seconds() -> impl tenfold_db::Yields<bool> + use<> {
-    diesel::select(diesel::dsl::sql::<Bool>("pg_sleep(10) IS NULL"))
-}
+use crate::kit::{Bench, Piece, backends, piece, pieces, sleep_ten_seconds};
 
 #[tokio::test]
 async fn a_dropped_statement_is_cancelled_and_its_connection_used_again() {

@@ -149,3 +149,7 @@ pub(crate) fn backends(state: &str) -> String {
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test' AND state = '{state}'"
     )
 }
+
+pub(crate) fn sleep_ten_seconds() -> impl tenfold_db::Yields<bool> + use<> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>("pg_sleep(10) IS NULL"))
+}
