@@ -44,10 +44,20 @@ impl Canceller {
             .cancel_query_raw(socket, tls)
             .await
             .map_err(Error::unreachable)?;
-        // Postgres answers nothing; it hangs up after it has signalled the other process. Over
-        // TLS its farewell comes first.
-        while end.read(&mut [0; 64]).await.map_err(Error::unreachable)? > 0 {}
-        Ok(())
+        hung_up(&mut end).await.map_err(Error::unreachable)
+    }
+}
+
+/// Postgres answers nothing; it hangs up after it has signalled the other process. Over TLS its
+/// farewell comes first, and since it does not wait for ours, the end may be a reset.
+async fn hung_up(end: &mut Socket) -> io::Result<()> {
+    loop {
+        match end.read(&mut [0; 64]).await {
+            Ok(0) => return Ok(()),
+            Ok(_farewell) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

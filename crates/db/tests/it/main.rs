@@ -4,12 +4,15 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod certificates;
 mod kit;
 
 mod cancellation;
 mod exclusive_lane;
 mod migrations;
 mod queries;
+mod servers;
 mod shared_lane;
 mod streams;
+mod tls;
 mod transactions;
