@@ -15,6 +15,7 @@
 //! reaches, such as in a log line.
 
 mod alarm;
+pub mod aside;
 pub mod clock;
 mod context;
 mod deadline;
