@@ -12,6 +12,7 @@ use tokio_util::either::Either;
 use crate::connect::{Connector, Place};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::open_ended::OpenEnded;
 
 /// Sends cancellations, a bounded number at a time.
 #[derive(Debug)]
@@ -38,10 +39,10 @@ impl Canceller {
             Place::Unix { .. } => "",
         };
         let mut connect = self.connector.tls().connect.clone();
-        let Ok(tls) = MakeTlsConnect::<Socket>::make_tls_connect(&mut connect, name);
+        let Ok(tls) = MakeTlsConnect::<OpenEnded<Socket>>::make_tls_connect(&mut connect, name);
         connection
             .cancel_token()
-            .cancel_query_raw(socket, tls)
+            .cancel_query_raw(OpenEnded(socket), OpenEnded(tls))
             .await
             .map_err(Error::unreachable)?;
         hung_up(&mut end).await.map_err(Error::unreachable)

@@ -22,6 +22,7 @@ mod error;
 mod lane;
 mod metrics;
 mod migrate;
+mod open_ended;
 mod pool;
 mod pooled;
 mod query;

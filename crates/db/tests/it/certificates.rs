@@ -29,7 +29,7 @@ impl Authority {
 
     /// For a server of that name.
     pub(crate) fn server(&self, name: &str) -> Signed {
-        self.sign(named(name))
+        self.sign(&named(name))
     }
 
     /// For a server of that name; its time is over.
@@ -37,7 +37,7 @@ impl Authority {
         let mut params = named(name);
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// For a user of Postgres.
@@ -45,10 +45,10 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Signed {
+    fn sign(&self, params: &CertificateParams) -> Signed {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Signed { certificate, key: key.serialize_pem() }

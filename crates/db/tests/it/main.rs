@@ -10,6 +10,7 @@ mod kit;
 mod cancellation;
 mod exclusive_lane;
 mod migrations;
+mod pooler;
 mod queries;
 mod servers;
 mod shared_lane;
