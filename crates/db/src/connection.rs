@@ -343,6 +343,11 @@ impl Connection {
         }
     }
 
+    /// Says that all answers that were left unread have come to their end.
+    pub(crate) fn set_caught_up(&self) {
+        self.abandoned.store(false, Ordering::Relaxed);
+    }
+
     /// Says that all that was left behind is cleaned up.
     pub(crate) fn set_clean(&self) {
         self.abandoned.store(false, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until};
+use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until, aside};
 use tenfold_overload::{Entrance, Limits};
 use tenfold_telemetry::metrics::Registry;
 
@@ -17,6 +17,9 @@ use crate::query::{Statement, Yields};
 use crate::run;
 use crate::settings::DatabaseSettings;
 use crate::types::CustomTypes;
+
+/// What work that has a transaction open is told that it waits for.
+const STATEMENT: &str = "a statement outside of it";
 
 /// One Postgres, for the whole process. A clone is the same database.
 #[derive(Clone, Debug)]
@@ -136,40 +139,52 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
-    pub async fn first<U>(&self, query: impl Yields<U>) -> Result<U> {
-        let place = self.enter().await?;
-        let statement = pin!(run::optional(place.connection(), self.types(), query));
-        self.note(&place, self.watch(statement).await)?.ok_or(Error::NotFound)
+    #[track_caller]
+    pub fn first<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<U>> {
+        aside::aside(STATEMENT, async move {
+            let place = self.enter().await?;
+            let statement = pin!(run::optional(place.connection(), self.types(), query));
+            self.note(&place, self.watch(statement).await)?.ok_or(Error::NotFound)
+        })
     }
 
     /// The first row of the answer, if there is one.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
-        let place = self.enter().await?;
-        let statement = pin!(run::optional(place.connection(), self.types(), query));
-        self.note(&place, self.watch(statement).await)
+    #[track_caller]
+    pub fn optional<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Option<U>>> {
+        aside::aside(STATEMENT, async move {
+            let place = self.enter().await?;
+            let statement = pin!(run::optional(place.connection(), self.types(), query));
+            self.note(&place, self.watch(statement).await)
+        })
     }
 
     /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
-        let place = self.enter().await?;
-        let statement = pin!(run::load(place.connection(), self.types(), query));
-        self.note(&place, self.watch(statement).await)
+    #[track_caller]
+    pub fn load<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Vec<U>>> {
+        aside::aside(STATEMENT, async move {
+            let place = self.enter().await?;
+            let statement = pin!(run::load(place.connection(), self.types(), query));
+            self.note(&place, self.watch(statement).await)
+        })
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn execute(&self, query: impl Statement) -> Result<u64> {
-        let place = self.enter().await?;
-        let statement = pin!(run::execute(place.connection(), self.types(), query));
-        self.note(&place, self.watch(statement).await)
+    #[track_caller]
+    pub fn execute(&self, query: impl Statement) -> impl Future<Output = Result<u64>> {
+        aside::aside(STATEMENT, async move {
+            let place = self.enter().await?;
+            let statement = pin!(run::execute(place.connection(), self.types(), query));
+            self.note(&place, self.watch(statement).await)
+        })
     }
 
     /// The same database, but each statement on a connection of its own: for what takes long
@@ -201,6 +216,10 @@ impl Db {
 
     pub(crate) fn metrics(&self) -> &DatabaseMetrics {
         &self.inner().metrics
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner().pool
     }
 
     pub(crate) fn streams(&self) -> &Entrance {

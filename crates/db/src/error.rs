@@ -8,6 +8,8 @@ use std::time::Duration;
 use tenfold_overload::Refusal;
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::transaction::Spent;
+
 /// What the methods of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,11 +36,12 @@ pub enum Error {
         /// What broke it.
         cause: Cause,
     },
-    /// The connection broke during COMMIT: the transaction may have happened or not.
+    /// COMMIT was sent and its answer did not come: the transaction may have happened or not. It
+    /// is never tried again.
     CommitUnknown {
         /// The transaction's name.
         transaction: &'static str,
-        /// What broke it.
+        /// Why there was no answer.
         cause: Cause,
     },
     /// The deadline passed while Postgres worked. On the exclusive lane the statement is cancelled.
@@ -50,14 +53,38 @@ pub enum Error {
     OverBudget {
         /// The transaction's name.
         transaction: &'static str,
-        /// The budget, `database.transaction_budget`.
+        /// The budget: of `database.transaction_budgets`, its own, or
+        /// `database.transaction_budget`.
         budget: Duration,
-        /// How much of it was spent waiting for the answers of statements.
-        in_statements: Duration,
+        /// Where the time went.
+        spent: Box<Spent>,
+    },
+    /// The deadline passed while the transaction was open, and it was rolled back.
+    TransactionLate {
+        /// The transaction's name.
+        transaction: &'static str,
+        /// Where the time went.
+        spent: Box<Spent>,
+    },
+    /// The transaction lost against others (serialization failure, deadlock) each time that it
+    /// was tried, and was rolled back.
+    Contended {
+        /// The transaction's name.
+        transaction: &'static str,
+        /// Where the time went, and how often it was tried.
+        spent: Box<Spent>,
+        /// What Postgres said the last time.
+        lost: PostgresError,
     },
     /// The work of a transaction returned while a statement of it was still running, or used it
     /// after it had ended. What it did is rolled back.
     TransactionOver {
+        /// The transaction's name.
+        transaction: &'static str,
+    },
+    /// A statement of a transaction went to the handle of one part of it while another part had
+    /// its turn: a nested part has a handle of its own, and the outer one rests meanwhile.
+    TransactionParts {
         /// The transaction's name.
         transaction: &'static str,
     },
@@ -211,6 +238,18 @@ impl PostgresError {
         [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(self.0.code())
     }
 
+    /// What it lost, if it lost against another transaction: one word for metrics.
+    pub(crate) fn conflict(&self) -> Option<&'static str> {
+        let state = self.state();
+        if state == &SqlState::T_R_SERIALIZATION_FAILURE {
+            Some("serialization")
+        } else if state == &SqlState::T_R_DEADLOCK_DETECTED {
+            Some("deadlock")
+        } else {
+            None
+        }
+    }
+
     /// Whether its disk is full.
     pub fn is_disk_full(&self) -> bool {
         self.0.code() == &SqlState::DISK_FULL
@@ -234,7 +273,7 @@ impl PostgresError {
         let is = |states: &[SqlState]| states.contains(state);
         if state.code().starts_with("23") {
             Class::Constraint
-        } else if is(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED]) {
+        } else if self.conflict().is_some() {
             Class::Conflict
         } else if is(&[SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE]) {
             Class::TooSlow
@@ -255,20 +294,24 @@ impl Error {
             Error::NotFound => Class::NotFound,
             // Late or not: nothing was sent, so trying again is safe.
             Error::Refused { .. } => Class::Saturated,
-            Error::DeadlinePassed { .. } | Error::OverBudget { .. } => Class::TooSlow,
+            Error::DeadlinePassed { .. }
+            | Error::OverBudget { .. }
+            | Error::TransactionLate { .. } => Class::TooSlow,
+            Error::Contended { .. } => Class::Conflict,
             Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
             Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
             Error::Postgres(error) => error.class(),
             Error::Mistranslated { .. }
             | Error::Misconfigured { .. }
-            | Error::TransactionOver { .. } => Class::Mistake,
+            | Error::TransactionOver { .. }
+            | Error::TransactionParts { .. } => Class::Mistake,
         }
     }
 
     /// What Postgres answered, if it is Postgres that said no.
     pub fn postgres(&self) -> Option<&PostgresError> {
         match self {
-            Error::Postgres(error) => Some(error),
+            Error::Postgres(error) | Error::Contended { lost: error, .. } => Some(error),
             _ => None,
         }
     }
@@ -318,24 +361,39 @@ impl fmt::Display for Error {
             }
             Error::CommitUnknown { transaction, cause } => write!(
                 f,
-                "the connection to Postgres broke while {transaction:?} was committed, \
-                 so it may have happened or not: {cause}"
+                "nobody knows whether transaction {transaction:?} has happened: its COMMIT was \
+                 sent, and {cause}"
             ),
             Error::DeadlinePassed { after } => {
                 write!(f, "the deadline passed {} ms into the statement", after.as_millis())
             }
-            Error::OverBudget { transaction, budget, in_statements } => write!(
+            Error::OverBudget { transaction, budget, spent } => write!(
                 f,
-                "transaction {transaction:?} was rolled back after its budget of {} ms: \
-                 {} ms in statements, {} ms idle while it was open",
-                budget.as_millis(),
-                in_statements.as_millis(),
-                budget.saturating_sub(*in_statements).as_millis()
+                "transaction {transaction:?} was rolled back after its budget of {} ms: {spent}",
+                budget.as_millis()
+            ),
+            Error::TransactionLate { transaction, spent } => write!(
+                f,
+                "transaction {transaction:?} was rolled back when the deadline passed: {spent}"
+            ),
+            Error::Contended { transaction, spent, lost } => write!(
+                f,
+                "transaction {transaction:?} was given up, having lost against others each time \
+                 ({} tries): {} (SQLSTATE {})",
+                spent.tries,
+                lost.message(),
+                lost.code()
             ),
             Error::TransactionOver { transaction } => write!(
                 f,
                 "a statement of transaction {transaction:?} was still to run when its work had \
                  returned"
+            ),
+            Error::TransactionParts { transaction } => write!(
+                f,
+                "a statement of transaction {transaction:?} went to the handle of one part while \
+                 another had its turn: inside of a nested part use the handle that it is given, \
+                 and await it before the outer one goes on"
             ),
             Error::Postgres(error) => {
                 write!(f, "Postgres says: {} (SQLSTATE {})", error.message(), error.code())

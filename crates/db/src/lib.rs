@@ -43,4 +43,4 @@ pub use migrate::{MigrateError, MigrationState, MigrationStatus};
 pub use query::{Statement, Yields};
 pub use settings::{DatabaseSettings, Pooler};
 pub use tls::SslMode;
-pub use transaction::Transaction;
+pub use transaction::{Begin, NamedBudget, Spent, Transaction};

@@ -12,7 +12,7 @@ use crate::pool::Pool;
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseMetrics {
     pub(crate) pool: PoolMetrics,
-    pub(crate) transaction_retries: Counter,
+    transaction_retries: Family<Counter>,
     shared_statement: Histogram,
     exclusive_statement: Histogram,
     errors: Family<Counter>,
@@ -29,10 +29,10 @@ impl DatabaseMetrics {
         };
         DatabaseMetrics {
             pool: PoolMetrics::new(registry),
-            transaction_retries: registry.counter(
+            transaction_retries: registry.family(
                 "tenfold_db_transaction_retries_total",
                 "Transactions begun again because they lost against another one.",
-                &[],
+                &["transaction", "reason"],
             ),
             shared_statement: statement(Lane::Shared),
             exclusive_statement: statement(Lane::Exclusive),
@@ -49,6 +49,11 @@ impl DatabaseMetrics {
             Lane::Shared => &self.shared_statement,
             Lane::Exclusive | Lane::Stream => &self.exclusive_statement,
         }
+    }
+
+    /// A transaction is begun again after a `serialization` failure or a `deadlock`.
+    pub(crate) fn transaction_retried(&self, transaction: &str, reason: &str) {
+        self.transaction_retries.with(&[transaction, reason]).increment();
     }
 
     pub(crate) fn failed(&self, error: &Error) {

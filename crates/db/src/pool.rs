@@ -19,12 +19,10 @@ use crate::connection::{Connection, Left};
 use crate::error::{Error, Lane, Result};
 use crate::metrics::PoolMetrics;
 use crate::settings::DatabaseSettings;
+use crate::transaction::idle_in_transaction_max;
 
 /// Time that cleaning may take before the connection is closed instead.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What Postgres waits at least before it ends a transaction in which nothing happens.
-const IDLE_IN_TRANSACTION_MIN: Duration = Duration::from_secs(10);
 
 /// The connections of the exclusive lane, for all shards. A clone is the same pool.
 #[derive(Clone, Debug)]
@@ -58,7 +56,7 @@ impl Pool {
     ) -> Pool {
         // A transaction that nobody ends, because the network between is gone, must not keep its
         // locks: Postgres ends it by itself, long after our own budget has.
-        let idle_max = (settings.transaction_budget * 4).max(IDLE_IN_TRANSACTION_MIN);
+        let idle_max = idle_in_transaction_max(settings.transaction_budget);
         let connector = connector.with_timeout("idle_in_transaction_session_timeout", idle_max);
         let entrance = Entrance::new(Limits {
             places: settings.pool_max,
@@ -103,6 +101,11 @@ impl Pool {
     pub(crate) fn close(&self) {
         self.0.entrance.close();
         self.idle().clear();
+    }
+
+    /// Stops what runs on a connection that is in somebody's hands.
+    pub(crate) async fn cancel(&self, connection: &Connection) -> Result<()> {
+        self.0.canceller.cancel(connection).await
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {

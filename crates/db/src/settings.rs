@@ -8,6 +8,7 @@ use tenfold_config::{Secret, at_most, between};
 
 use crate::address::{Address, TargetSessionAttrs, UnusableAddress};
 use crate::tls::SslMode;
+use crate::transaction::NamedBudget;
 
 /// The longest time that any of these may be: who needs a longer one does not want a limit.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -95,9 +96,14 @@ tenfold_config::settings! {
         /// Time a stream may wait for its next row from Postgres, while its reader waits too.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub stream_row_timeout: Duration = Duration::from_secs(30),
-        /// Time a transaction may be open before it is rolled back.
+        /// Time a transaction may be open before it is rolled back, all its tries together;
+        /// waiting for a connection does not count. Postgres looks for deadlocks only after
+        /// deadlock_timeout (1 s unless set): with a shorter budget it is that which ends one.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub transaction_budget: Duration = Duration::from_millis(250),
+        /// Other budgets by the transaction's name, such as close_month=5s; they count more than
+        /// what the program says.
+        pub transaction_budgets: Vec<NamedBudget> = Vec::new(),
         /// How often a transaction is begun again that lost against another one
         /// (serialization failure, deadlock).
         #[check(at_most(100))]
@@ -111,6 +117,19 @@ tenfold_config::settings! {
             && let Err(UnusableAddress { setting, message }) = Address::read(settings)
         {
             problems.add(setting, message);
+        }
+        for (index, named) in settings.transaction_budgets.iter().enumerate() {
+            let name = &named.transaction;
+            if !(Duration::from_millis(1)..=LONGEST).contains(&named.budget) {
+                problems.add(
+                    "transaction_budgets",
+                    format!("gives {name:?} a budget that is not from 1 ms to 1 h"),
+                );
+            }
+            if settings.transaction_budgets[..index].iter().any(|other| &other.transaction == name)
+            {
+                problems.add("transaction_budgets", format!("names {name:?} twice"));
+            }
         }
         if settings.streams_max >= settings.pool_max {
             problems.add(

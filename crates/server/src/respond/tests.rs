@@ -53,7 +53,7 @@ fn each_class_of_database_error_has_its_answer() {
     let over_budget = DbError::OverBudget {
         transaction: "buy",
         budget: Duration::from_millis(250),
-        in_statements: Duration::from_millis(10),
+        spent: Box::default(),
     };
     let waited = Duration::from_millis(10);
     let cases = [
