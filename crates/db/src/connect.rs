@@ -99,15 +99,20 @@ impl Connector {
     /// Connects to the first server that is as wanted. Each has as long as
     /// `database.connect_timeout` says for each of its addresses.
     pub(crate) async fn connect(&self) -> Result<Connected> {
-        let connected = if self.target == TargetSessionAttrs::PreferStandby {
-            match self.connect_to(TargetSessionAttrs::Standby).await {
-                Ok(connected) => Ok(connected),
-                Err(_no_standby) => self.connect_to(TargetSessionAttrs::Any).await,
+        let target = if self.target == TargetSessionAttrs::PreferStandby {
+            // A standby that says nothing must not keep anybody from a server that does, of which
+            // there may be one only: each has its head start and no more.
+            let servers = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
+            let limit = HEAD_START.saturating_mul(servers).min(self.timeout / 2);
+            let standby = self.connect_to(TargetSessionAttrs::Standby);
+            if let Ok(Ok(connected)) = tokio::time::timeout(limit, standby).await {
+                return Ok(connected);
             }
+            TargetSessionAttrs::Any
         } else {
-            self.connect_to(self.target).await
+            self.target
         };
-        connected.map_err(Error::unreachable)
+        self.connect_to(target).await.map_err(Error::unreachable)
     }
 
     async fn connect_to(&self, target: TargetSessionAttrs) -> Result<Connected, ConnectError> {
@@ -159,7 +164,7 @@ impl Connector {
                     let place = Place::Tcp { name: name.clone(), address };
                     self.connect_to_place(config, place, target)
                 });
-                first_of(attempts).await.map_err(Refused::worst)
+                first_of(attempts).await.map_err(Refused::most_telling)
             }
         }
     }
@@ -193,7 +198,7 @@ impl Connector {
     ) -> Result<Connected, Refused> {
         let attempt = async {
             let connect = config.connect(self.tls.connect.clone());
-            let (client, mut connection) = match connect.await {
+            let (client, connection) = match connect.await {
                 Err(error) if self.tls.mode == SslMode::Prefer && Refused::is_handshake(&error) => {
                     // It offers encryption and cannot agree on how: `prefer` goes on without.
                     config.ssl_mode(DriverSslMode::Disable);
@@ -204,8 +209,7 @@ impl Connector {
             .map_err(|error| Refused::of(error, &self.tls))?;
             let role = Role::announced(&connection);
             let driver = tokio::spawn(async move {
-                let error = (&mut connection).await.err();
-                if let Some(error) = error {
+                if let Err(error) = connection.await {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "connection to postgres lost"

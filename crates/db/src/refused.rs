@@ -90,7 +90,7 @@ impl Refused {
 
     /// Of the reasons why the addresses of one name are out of the question, the one that says
     /// most: a server that answered before one that did not.
-    pub(crate) fn worst(all: Vec<Refused>) -> Refused {
+    pub(crate) fn most_telling(all: Vec<Refused>) -> Refused {
         let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
         all.into_iter()
             .min_by_key(|why| matches!(why, Refused::Silent { .. } | Refused::Driver(_)))

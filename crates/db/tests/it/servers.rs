@@ -181,6 +181,36 @@ async fn a_server_that_says_nothing_does_not_keep_the_next_from_being_tried() {
 }
 
 #[tokio::test]
+async fn a_standby_that_says_nothing_leaves_time_for_a_primary() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let pair = Pair::start().await;
+    let folder = pair.primary.socket_directory().to_str().unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = format!(
+        "postgres:///bench?user=postgres&host=127.0.0.1,{folder}&port={port},5432\
+         &target_session_attrs=prefer-standby"
+    );
+    let settings = DatabaseSettings {
+        url: Some(Secret::new(url)),
+        connect_timeout: Duration::from_secs(4),
+        ..DatabaseSettings::default()
+    };
+    let shard = open(&settings).await.unwrap();
+    let db = patient(&shard, Duration::from_secs(20));
+    let ask = || diesel::select(diesel::dsl::sql::<Bool>("pg_is_in_recovery()"));
+    assert!(!db.exclusive().first::<bool>(ask()).await.unwrap());
+    // The shared lane is connected in the background, and says so meanwhile.
+    for _ in 0..20 {
+        match db.first::<bool>(ask()).await {
+            Ok(standby) => return assert!(!standby),
+            Err(error) => assert_eq!(error.class(), Class::Unreachable, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the shared lane is never connected");
+}
+
+#[tokio::test]
 async fn a_cancellation_goes_to_the_server_that_the_connection_leads_to() {
     let pair = Pair::start().await;
     let mut settings = pair.settings(TargetSessionAttrs::Standby);

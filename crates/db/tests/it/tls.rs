@@ -212,6 +212,22 @@ async fn a_server_without_tls_is_named_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn who_does_not_agree_on_how_is_refused_and_prefer_goes_on_without() {
+    let authority = Authority::new("ours");
+    let mut secured = Secured::start(&authority.server("localhost"), &authority).await;
+    secured.put(
+        "postgresql.auto.conf",
+        "ssl = on\nssl_min_protocol_version = 'TLSv1'\nssl_max_protocol_version = 'TLSv1.1'",
+    );
+    secured.postgres.stop().unwrap();
+    secured.postgres.start_again().unwrap();
+    let said = refusal(&secured.settings("postgres", "localhost", SslMode::Require)).await;
+    assert!(said.contains("TLS failed (database.sslmode=require)"), "{said}");
+    let prefers = secured.settings("postgres", "localhost", SslMode::Prefer);
+    assert_eq!(encrypted(&prefers).await, Ok(false));
+}
+
+#[tokio::test]
 async fn passwords_are_bound_to_the_encrypted_connection() {
     let authority = Authority::new("ours");
     let secured = Secured::start(&authority.server("localhost"), &authority).await;
