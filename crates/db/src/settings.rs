@@ -43,8 +43,9 @@ tenfold_config::settings! {
         /// out); require (always, to whoever answers); verify-ca (to a certificate of an
         /// authority in sslrootcert); verify-full (to one for the host's name: the only safe
         /// choice over a network that others use). Unix sockets never are. The URL may say it
-        /// too; not set means prefer. Passwords go as SCRAM, bound to the encrypted connection;
-        /// channel_binding=require in the URL refuses any other way.
+        /// too; not set means prefer. Where Postgres asks for a password as SCRAM, that is
+        /// bound to the encrypted connection; channel_binding=require in the URL refuses to give
+        /// it in any other way.
         pub sslmode: Option<SslMode> = None,
         /// File with the certificates of the authorities that may vouch for Postgres, in PEM, or
         /// the word system: those that this machine trusts. Not set means system for
