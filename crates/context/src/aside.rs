@@ -7,29 +7,23 @@
 
 #[cfg(debug_assertions)]
 mod told;
-
-/// Runs `work` as what has the transaction `name` open.
 #[cfg(debug_assertions)]
-pub async fn in_transaction<F: Future>(name: &'static str, work: F) -> F::Output {
-    let mut work = std::pin::pin!(work);
-    std::future::poll_fn(|cx| {
-        let _outer = told::Inside::of(name);
-        work.as_mut().poll(cx)
-    })
-    .await
+mod watched;
+
+/// Runs `work`; in debug builds as what has the transaction `name` open.
+#[cfg(debug_assertions)]
+pub fn in_transaction<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::Output> {
+    watched::InTransaction { name, work }
 }
 
-/// Waits for `what`, such as "a statement outside of it". If the task has a transaction open
-/// then, a warning names the transaction, what it waits for, and the caller of the function that
-/// calls this one, provided that it is marked `#[track_caller]`; each place is named once.
+/// Waits for `what`, such as "a statement outside of it". In debug builds, if the task has a
+/// transaction open then, a warning names the transaction, what it waits for, and the place of
+/// the call: that of the function that calls this one, if it is marked `#[track_caller]`. Each
+/// place is named once.
 #[cfg(debug_assertions)]
 #[track_caller]
 pub fn aside<F: Future>(what: &'static str, wait: F) -> impl Future<Output = F::Output> {
-    let place = std::panic::Location::caller();
-    async move {
-        told::tell(what, place);
-        wait.await
-    }
+    watched::Aside { told: Some((what, std::panic::Location::caller())), wait }
 }
 
 /// Runs `work`; in debug builds as what has the transaction `name` open.
