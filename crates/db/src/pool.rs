@@ -6,6 +6,7 @@
 //! place in the pool until Postgres has confirmed that nothing runs and nothing is open.
 
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -23,6 +24,12 @@ use crate::transaction::idle_in_transaction_max;
 
 /// Time that cleaning may take before the connection is closed instead.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The first pause before a statement that did not stop is cancelled again; doubled each time.
+const CANCEL_AGAIN_MIN: Duration = Duration::from_millis(10);
+
+/// The longest of these pauses: each cancellation is a connection to Postgres.
+const CANCEL_AGAIN_MAX: Duration = Duration::from_millis(200);
 
 /// The connections of the exclusive lane, for all shards. A clone is the same pool.
 #[derive(Clone, Debug)]
@@ -103,9 +110,25 @@ impl Pool {
         self.idle().clear();
     }
 
-    /// Stops what runs on a connection that is in somebody's hands.
-    pub(crate) async fn cancel(&self, connection: &Connection) -> Result<()> {
-        self.0.canceller.cancel(connection).await
+    /// Stops what runs on a connection, and then runs `sql`, which may be run twice.
+    ///
+    /// A cancellation that comes before Postgres has begun with the statement hits nothing, and
+    /// the statement runs on, with all its locks, even if the connection is closed. So it is
+    /// cancelled again until what was sent behind it is answered.
+    pub(crate) async fn stop_then(&self, connection: &Arc<Connection>, sql: &str) -> Result<()> {
+        let mut again = CANCEL_AGAIN_MIN;
+        loop {
+            let mut batch = pin!(connection.batch(sql));
+            loop {
+                self.0.canceller.cancel(connection).await?;
+                match tokio::time::timeout(again, &mut batch).await {
+                    // It hit this one instead.
+                    Ok(Err(error)) if is_cancelled(&error) => break,
+                    Ok(done) => return done,
+                    Err(_elapsed) => again = (again * 2).min(CANCEL_AGAIN_MAX),
+                }
+            }
+        }
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {
@@ -155,13 +178,9 @@ impl Pool {
     /// Postgres does not confirm in time.
     async fn clean(self, held: Held, left: Left) {
         let cleaned = tokio::time::timeout(CLEAN_TIMEOUT, async {
-            if left == Left::Running {
-                self.0.canceller.cancel(&held.connection).await?;
-            }
-            match held.connection.batch("ROLLBACK").await {
-                // The cancellation came late and hit the ROLLBACK instead.
-                Err(error) if is_cancelled(&error) => held.connection.batch("ROLLBACK").await,
-                done => done,
+            match left {
+                Left::Running => self.stop_then(&held.connection, "ROLLBACK").await,
+                _ => held.connection.batch("ROLLBACK").await,
             }
         });
         match cleaned.await {

@@ -155,22 +155,12 @@ impl Open {
         let _under_way = self.under_way();
         let _turn = self.undoing.lock().await;
         let Some(part) = self.state().dropped() else { return Ok(()) };
-        if self.connection.left() == Left::Running {
-            self.db.pool().cancel(&self.connection).await?;
-        }
-        self.undo(part).await
-    }
-
-    /// Undoes a nested part, and those in it, in Postgres. Not released afterwards, so that this
-    /// may be done twice: who does it may be dropped meanwhile.
-    pub(super) async fn undo(&self, part: PartId) -> Result<()> {
+        // Not released afterwards, so that this may be done twice: who does it may be dropped
+        // meanwhile.
         let sql = format!("ROLLBACK TO SAVEPOINT {}", part.savepoint());
-        let undone = match self.connection.batch(&sql).await {
-            // The cancellation came late and hit this one instead.
-            Err(error) if error.postgres().is_some_and(|error| error.code() == "57014") => {
-                self.connection.batch(&sql).await
-            }
-            done => done,
+        let undone = match self.connection.left() {
+            Left::Running => self.db.pool().stop_then(&self.connection, &sql).await,
+            _ => self.connection.batch(&sql).await,
         };
         if let Err(error) = undone {
             self.state().heard::<()>(&Err(error.clone()));

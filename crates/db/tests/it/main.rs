@@ -7,13 +7,18 @@
 mod certificates;
 mod kit;
 
+mod aside;
 mod cancellation;
+mod cancelled_anywhere;
+mod commit_unknown;
 mod exclusive_lane;
 mod migrations;
+mod nested;
 mod pooler;
 mod queries;
 mod servers;
 mod shared_lane;
 mod streams;
 mod tls;
+mod transaction_options;
 mod transactions;

@@ -266,6 +266,33 @@ async fn a_certificate_shows_who_we_are() {
 }
 
 #[tokio::test]
+async fn renewed_certificates_are_used_without_a_restart() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let mut secured = Secured::start(&old.server("localhost"), &old).await;
+    let file = secured.file("authorities.pem", &old.certificate);
+    let settings = secured.verifying("localhost", SslMode::VerifyFull, &file);
+    let way = open(&settings).await.unwrap();
+    let one = || diesel::select(diesel::dsl::sql::<Integer>("1"));
+    way.db.exclusive().first::<i32>(one()).await.unwrap();
+
+    let renewed = new.server("localhost");
+    secured.put("server.crt", &renewed.certificate);
+    secured.put("server.key", &renewed.key);
+    secured.postgres.stop().unwrap();
+    secured.postgres.start_again().unwrap();
+    // Long enough to hear that the old connections are gone.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let error = way.db.exclusive().first::<i32>(one()).await.unwrap_err().to_string();
+    assert!(error.contains("sslrootcert"), "{error}");
+    // Half written it is not taken, and what is known stays.
+    secured.file("authorities.pem", "-----BEGIN CERT");
+    let error = way.db.exclusive().first::<i32>(one()).await.unwrap_err().to_string();
+    assert!(error.contains("sslrootcert"), "{error}");
+    secured.file("authorities.pem", &new.certificate);
+    way.db.exclusive().first::<i32>(one()).await.unwrap();
+}
+
+#[tokio::test]
 async fn files_that_cannot_be_used_are_named_with_their_setting() {
     let authority = Authority::new("ours");
     let folder = TempDir::new().unwrap();
