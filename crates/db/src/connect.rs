@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::pooled::learn_types;
 use crate::refused::{ConnectError, Refused};
 use crate::settings::{DatabaseSettings, Pooler};
-use crate::tls::{SslMode, Tls};
+use crate::tls::{KeptTls, SslMode, Tls};
 
 /// How long a server has for itself before the next one is tried beside it. One that is well
 /// answers in a tenth of that; one whose machine is gone says nothing until the time limit, and
@@ -35,7 +35,8 @@ pub(crate) struct Connector {
     /// The server that answered last: the next attempt begins with it.
     last_good: Arc<AtomicUsize>,
     target: TargetSessionAttrs,
-    tls: Arc<Tls>,
+    ssl_mode: SslMode,
+    tls: Arc<KeptTls>,
     timeout: Duration,
     pooler: Pooler,
 }
@@ -59,7 +60,8 @@ impl Connector {
     /// Reads the settings and the files that they name.
     pub(crate) fn new(settings: &DatabaseSettings, application_name: &str) -> Result<Connector> {
         let address = Address::read(settings).map_err(Error::misconfigured)?;
-        let tls = address.tls.read().map_err(Error::misconfigured)?;
+        let ssl_mode = address.tls.mode;
+        let tls = KeptTls::new(address.tls).map_err(Error::misconfigured)?;
         let mut session = address.session;
         session.connect_timeout(settings.connect_timeout);
         if session.get_application_name().is_none() {
@@ -71,6 +73,7 @@ impl Connector {
             in_random_order: address.in_random_order,
             last_good: Arc::default(),
             target: address.target,
+            ssl_mode,
             tls: Arc::new(tls),
             timeout: settings.connect_timeout,
             pooler: settings.pooler,
@@ -92,8 +95,8 @@ impl Connector {
         self.pooler
     }
 
-    pub(crate) fn tls(&self) -> &Tls {
-        &self.tls
+    pub(crate) fn tls(&self) -> Arc<Tls> {
+        self.tls.current()
     }
 
     /// Connects to the first server that is as wanted. Each has as long as
@@ -196,17 +199,18 @@ impl Connector {
         place: Place,
         target: TargetSessionAttrs,
     ) -> Result<Connected, Refused> {
+        let tls = self.tls();
         let attempt = async {
-            let connect = config.connect(self.tls.connect.clone());
+            let connect = config.connect(tls.connect.clone());
             let (client, connection) = match connect.await {
-                Err(error) if self.tls.mode == SslMode::Prefer && Refused::is_handshake(&error) => {
+                Err(error) if tls.mode == SslMode::Prefer && Refused::is_handshake(&error) => {
                     // It offers encryption and cannot agree on how: `prefer` goes on without.
                     config.ssl_mode(DriverSslMode::Disable);
-                    config.connect(self.tls.connect.clone()).await
+                    config.connect(tls.connect.clone()).await
                 }
                 connected => connected,
             }
-            .map_err(|error| Refused::of(error, &self.tls))?;
+            .map_err(|error| Refused::of(error, &tls))?;
             let role = Role::announced(&connection);
             let driver = tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -219,12 +223,12 @@ impl Connector {
             if target != TargetSessionAttrs::Any {
                 let role = match role {
                     Some(role) => role,
-                    None => Role::ask(&client).await.map_err(|e| Refused::of(e, &self.tls))?,
+                    None => Role::ask(&client).await.map_err(|e| Refused::of(e, &tls))?,
                 };
                 role.check(target)?;
             }
             if self.pooler == Pooler::Transaction {
-                learn_types(&client).await.map_err(|error| Refused::of(error, &self.tls))?;
+                learn_types(&client).await.map_err(|error| Refused::of(error, &tls))?;
             }
             Ok(Connected { client, driver, place })
         };
@@ -235,7 +239,7 @@ impl Connector {
     }
 
     fn driver_ssl_mode(&self) -> DriverSslMode {
-        match self.tls.mode {
+        match self.ssl_mode {
             SslMode::Disable => DriverSslMode::Disable,
             SslMode::Prefer => DriverSslMode::Prefer,
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => DriverSslMode::Require,

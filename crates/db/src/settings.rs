@@ -49,10 +49,11 @@ tenfold_config::settings! {
         pub sslmode: Option<SslMode> = None,
         /// File with the certificates of the authorities that may vouch for Postgres, in PEM, or
         /// the word system: those that this machine trusts. Not set means system for
-        /// verify-full. With sslmode=require it is the same as verify-ca. Read at start.
+        /// verify-full. With sslmode=require it is the same as verify-ca. A file that changes is
+        /// read again for the next connection, and so are those of sslcert and sslkey.
         pub sslrootcert: Option<PathBuf> = None,
         /// File with the certificate (and those between it and its authority) that shows
-        /// Postgres who we are, in PEM. Needs sslkey. Read at start.
+        /// Postgres who we are, in PEM. Needs sslkey.
         pub sslcert: Option<PathBuf> = None,
         /// File with the private key of sslcert, in PEM.
         pub sslkey: Option<PathBuf> = None,

@@ -17,6 +17,10 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+mod kept;
+
+pub(crate) use kept::KeptTls;
+
 tenfold_config::words! {
     /// How much a connection to Postgres asks of TLS, in libpq's words.
     pub enum SslMode {
