@@ -15,7 +15,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_context::{Context, Deadline, Moment};
+use tenfold_context::{Context, Deadline, Moment, aside};
 use tenfold_overload::{Entrance, Limits, Occupancy, Refusal};
 use tenfold_telemetry::metrics::Registry;
 
@@ -61,16 +61,19 @@ impl Offload {
     ///
     /// # Errors
     /// Says why there is no result: see [`OffloadError`].
-    pub async fn run<T: Send + 'static>(
+    #[track_caller]
+    pub fn run<T: Send + 'static>(
         &self,
         context: &Context,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, OffloadError> {
-        let result = self.try_run(context, work).await;
-        if let Err(error) = &result {
-            self.0.metrics.failed(error);
-        }
-        result
+    ) -> impl Future<Output = Result<T, OffloadError>> {
+        aside::aside("CPU work", async move {
+            let result = self.try_run(context, work).await;
+            if let Err(error) = &result {
+                self.0.metrics.failed(error);
+            }
+            result
+        })
     }
 
     /// How many jobs run and wait now.
