@@ -289,17 +289,29 @@ impl Writers {
 
 #[tokio::test]
 async fn writes_go_on_within_five_seconds_of_a_promotion() {
+    check_failover(|primary| primary.kill().unwrap()).await;
+}
+
+/// As when its machine is gone from the network: nothing is refused, and nothing is answered.
+#[tokio::test]
+async fn writes_go_on_when_the_former_primary_is_silent() {
+    check_failover(|primary| primary.pause().unwrap()).await;
+}
+
+async fn check_failover(fail: impl FnOnce(&mut Postgres)) {
     let mut pair = Pair::start().await;
     let mut settings = pair.settings(TargetSessionAttrs::ReadWrite);
     settings.pool_max = 8;
+    // A silent connection of the shared lane is given up one second after this.
+    settings.shared_statement_timeout = Duration::from_millis(500);
     let shard = open(&settings).await.unwrap();
     let writers = Writers::start(&shard);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    pair.primary.kill().unwrap();
+    fail(&mut pair.primary);
     let before = writers.next.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(before > 0);
-    let Pair { standby, .. } = pair;
+    let Pair { standby, primary: _former } = pair;
     let promotion = std::thread::spawn(move || {
         standby.promote().unwrap();
         standby
