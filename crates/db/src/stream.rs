@@ -10,6 +10,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt, stream};
+use tenfold_context::aside;
 use tenfold_overload::Permit;
 use tokio::time::Sleep;
 
@@ -27,6 +28,7 @@ impl Db {
     ///
     /// The deadline bounds the wait for the first row, not the whole stream: how long that
     /// takes is its reader's affair.
+    #[track_caller]
     pub fn stream<U, Q>(&self, query: Q) -> impl Stream<Item = Result<U>> + Send + use<U, Q>
     where
         U: Send + 'static,
@@ -49,7 +51,7 @@ impl Db {
             let row_timeout = db.settings().stream_row_timeout;
             Ok(HeldRows { rows, row_timeout, waiting: None, _exclusive: exclusive, _place: place })
         };
-        stream::once(opened)
+        stream::once(aside::aside("a stream", opened))
             .try_flatten()
             .and_then(|row| std::future::ready(run::decode::<U, Q>(&row)))
     }
