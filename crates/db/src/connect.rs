@@ -99,6 +99,13 @@ impl Connector {
         self.tls.current()
     }
 
+    /// No attempt to connect takes longer: a name is looked up, its addresses are tried (the last
+    /// of some of them), and a standby that is preferred may have been waited for in vain before.
+    pub(crate) fn time_max(&self) -> Duration {
+        let head_starts = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).saturating_mul(4);
+        self.timeout.saturating_mul(3) + HEAD_START.saturating_mul(head_starts)
+    }
+
     /// Connects to the first server that is as wanted. Each has as long as
     /// `database.connect_timeout` says for each of its addresses.
     pub(crate) async fn connect(&self) -> Result<Connected> {
@@ -115,7 +122,11 @@ impl Connector {
         } else {
             self.target
         };
-        self.connect_to(target).await.map_err(Error::unreachable)
+        let connect = self.connect_to(target);
+        match tokio::time::timeout(self.time_max(), connect).await {
+            Ok(connected) => connected.map_err(Error::unreachable),
+            Err(_elapsed) => Err(Error::unreachable("no answer to any of the attempts to connect")),
+        }
     }
 
     async fn connect_to(&self, target: TargetSessionAttrs) -> Result<Connected, ConnectError> {

@@ -61,7 +61,8 @@ impl Database {
             types: Arc::default(),
             metrics,
         }));
-        let context = Context::new().with_deadline(Deadline::after(settings.connect_timeout));
+        let patience = database.0.connector.time_max();
+        let context = Context::new().with_deadline(Deadline::after(patience));
         database.0.pool.warm_up(&context).await?;
         Ok(database)
     }

@@ -38,7 +38,6 @@ pub(crate) struct Pool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     connector: Connector,
-    connect_timeout: Duration,
     statements_max: NonZeroUsize,
     connections_max: usize,
     entrance: Entrance,
@@ -72,7 +71,6 @@ impl Pool {
         Pool(Arc::new(Inner {
             canceller: Canceller::new(connector.clone(), settings.pool_max),
             connector,
-            connect_timeout: settings.connect_timeout,
             statements_max: settings.statements_max(),
             connections_max: settings.pool_max,
             entrance,
@@ -153,7 +151,7 @@ impl Pool {
     }
 
     async fn connect(&self, deadline: Deadline) -> Result<(Arc<Connection>, ThreadId)> {
-        let deadline = deadline.earlier(Deadline::after(self.0.connect_timeout));
+        // The connector has limits of its own, and says at which of the servers it met them.
         let open = Connection::open(&self.0.connector, self.0.statements_max);
         let opened = match tokio::time::timeout_at(deadline.instant(), open).await {
             Ok(opened) => opened,

@@ -272,8 +272,12 @@ async fn renewed_certificates_are_used_without_a_restart() {
     let file = secured.file("authorities.pem", &old.certificate);
     let settings = secured.verifying("localhost", SslMode::VerifyFull, &file);
     let way = open(&settings).await.unwrap();
+    let fresh = || {
+        let patience = Deadline::after(Duration::from_secs(20));
+        way.db.exclusive().with_deadline(patience)
+    };
     let one = || diesel::select(diesel::dsl::sql::<Integer>("1"));
-    way.db.exclusive().first::<i32>(one()).await.unwrap();
+    fresh().first::<i32>(one()).await.unwrap();
 
     let renewed = new.server("localhost");
     secured.put("server.crt", &renewed.certificate);
@@ -282,14 +286,14 @@ async fn renewed_certificates_are_used_without_a_restart() {
     secured.postgres.start_again().unwrap();
     // Long enough to hear that the old connections are gone.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let error = way.db.exclusive().first::<i32>(one()).await.unwrap_err().to_string();
+    let error = fresh().first::<i32>(one()).await.unwrap_err().to_string();
     assert!(error.contains("sslrootcert"), "{error}");
     // Half written it is not taken, and what is known stays.
     secured.file("authorities.pem", "-----BEGIN CERT");
-    let error = way.db.exclusive().first::<i32>(one()).await.unwrap_err().to_string();
+    let error = fresh().first::<i32>(one()).await.unwrap_err().to_string();
     assert!(error.contains("sslrootcert"), "{error}");
     secured.file("authorities.pem", &new.certificate);
-    way.db.exclusive().first::<i32>(one()).await.unwrap();
+    fresh().first::<i32>(one()).await.unwrap();
 }
 
 #[tokio::test]
