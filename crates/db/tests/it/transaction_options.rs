@@ -7,8 +7,8 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use futures_util::future::join_all;
-use tenfold_config::Setting;
-use tenfold_db::{Class, Error, NamedBudget, Transaction};
+use tenfold_config::{Known, Layers, Setting};
+use tenfold_db::{Class, DatabaseSettings, Error, NamedBudget, Transaction};
 
 use crate::kit::{Bench, Piece, piece, pieces, sleep_ten_seconds};
 
@@ -76,6 +76,28 @@ async fn a_budget_is_its_own_or_the_settings() {
         let Error::OverBudget { budget: used, spent, .. } = &error else { panic!("{error}") };
         assert_eq!(*used, budget, "{error}");
         assert!(spent.open() >= budget && spent.tries == 1, "{error}");
+    }
+}
+
+#[test]
+fn budgets_by_name_are_settings() {
+    let load = |flag: &str| {
+        let mut known = Known::new();
+        known.section::<DatabaseSettings>();
+        known.load(&Layers::new().flags([flag]))
+    };
+    let config = load("database.transaction_budgets=close month=5s, import=1m").unwrap();
+    let budgets = config.get::<DatabaseSettings>().transaction_budgets;
+    assert_eq!(budgets.len(), 2);
+    assert_eq!(budgets[0].transaction, "close month");
+    assert_eq!(budgets[1].budget, Duration::from_secs(60));
+    for (wrong, why) in [
+        ("a=1s, b", "a transaction's name and its budget"),
+        ("a=1s, b=1s, a=2s", "names \"a\" twice"),
+        ("a=2h", "gives \"a\" a budget that is not from 1 ms to 1 h"),
+    ] {
+        let errors = load(&format!("database.transaction_budgets={wrong}")).unwrap_err();
+        assert!(errors.to_string().contains(why), "{errors}");
     }
 }
 
