@@ -27,6 +27,7 @@ mod pool;
 mod pooled;
 mod query;
 mod refused;
+mod role;
 mod row;
 mod run;
 mod settings;
