@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tenfold_testkit::{Output, Program, tool};
+use tenfold_testkit::{Output, Program};
+
 mod bounds;
 mod compare;
+mod k6;
+mod schema;
 mod service;
 mod terminal;
 mod variants;
@@ -155,59 +156,4 @@ async fn a_limit_and_what_is_past_it() {
     assert!(output.stdout.contains("recovery: "), "{}", output.stdout);
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(page.contains("clients that got nothing ask again, up to 2 times"));
-}
-
-/// Runs what k6 would read at its start, with stand-ins for its modules, and prints the options.
-const STAND_INS: &str = "const http = {}, exec = {};
-class Rate { add() {} }
-class Trend { add() {} }
-";
-
-#[tokio::test]
-async fn the_scenario_that_one_begins_with_runs_and_is_a_script_for_k6() {
-    let address = Service::always("200 OK").await.address;
-    let folder = tempfile::tempdir().unwrap();
-    let printed = load(&format!("init http://{address}/products")).await;
-    check(&printed, 0);
-    let file = folder.path().join("load.toml");
-    // With what is only an example in it.
-    let text = printed.stdout.replace("# p99_max", "p99_max").replace(
-        "path = \"/products\"",
-        "path = \"/products/{{zipf 1 10000 1.1}}?page={{uniform 0 3}}&n={{sequence 5}}\"",
-    );
-    fs::write(&file, text).unwrap();
-    let file = file.display();
-    check(&load(&format!("run --scenario {file} --rate 50 --duration 1s")).await, 0);
-
-    let script = load(&format!("export-k6 {file} --rate 250.5 --duration 30s")).await;
-    check(&script, 0);
-    let whole = folder.path().join("load.mjs");
-    fs::write(&whole, &script.stdout).unwrap();
-    node(&["--check".as_ref(), &whole]);
-
-    let rest: String = script
-        .stdout
-        .lines()
-        .filter(|line| !line.starts_with("import "))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let path = "REQUESTS[0].path(7, 0)";
-    let told = format!("{STAND_INS}{rest}\nconsole.log(JSON.stringify(options), {path});");
-    fs::write(&whole, told).unwrap();
-    let told = node(&[&whole]);
-    let (options, path) = told.trim().rsplit_once(' ').unwrap();
-    assert_eq!(
-        options,
-        "{\"scenarios\":{\"load\":{\"executor\":\"constant-arrival-rate\",\"rate\":15030,\
-         \"timeUnit\":\"60s\",\"duration\":\"30000ms\",\"preAllocatedVUs\":256,\"maxVUs\":501}},\
-         \"thresholds\":{\"good\":[\"rate>=0.99\"],\"latency\":[\"p(99)<=500\"]},\
-         \"insecureSkipTLSVerify\":false}"
-    );
-    assert!(path.starts_with("/products/") && path.ends_with("&n=12"), "{path}");
-}
-
-fn node(arguments: &[&Path]) -> String {
-    let output = Command::new(tool("node")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
