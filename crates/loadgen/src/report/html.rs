@@ -59,7 +59,7 @@ fn head(report: &Report, page: &mut Page) {
     }
     page.raw("</dl>\n");
     for crossed in &report.crossed {
-        page.element("p", "warning", &together(&format!("A threshold was crossed: {crossed}.")));
+        page.element("p", "warning", &together(&format!("Threshold crossed: {crossed}.")));
     }
     page.raw("</header>\n");
 }

@@ -140,7 +140,7 @@ pub(super) fn search(
                 };
                 let line =
                     format!("{number:>3}  {:>9.0}/s  {verdict:<9}  {}", probe.rate, probe.why);
-                screen.say(&clipped(&line));
+                screen.say(&if screen.is_live { clipped(&line) } else { line });
             }
         }
         interrupt.flow()
