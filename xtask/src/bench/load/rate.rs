@@ -37,6 +37,10 @@ const TO_OHA_MIN: f64 = 2.0;
 /// Rounds that differ more than this say nothing.
 const SPREAD_MAX: f64 = 0.1;
 
+/// A closed loop keeps one of the two cores busy. Where it has less than this, as a part, somebody
+/// else was on them.
+const BUSIER_CORE_MIN: f64 = 0.9;
+
 const CONNECTIONS: usize = 64;
 
 /// As many requests at one time as with HTTP/1.1.
@@ -168,9 +172,24 @@ impl Contest<'_> {
         })?;
         // The first round fills caches.
         let turns: Vec<&[Turn]> = turns.iter().map(|turns| &turns[1..]).collect();
+        self.doubt(turns[0], report);
         self.compare(&turns, report);
         self.tell(&turns, report);
         Ok(())
+    }
+
+    /// Whether the turns of the first, which is a closed loop, had the cores for themselves.
+    fn doubt(&self, turns: &[Turn], report: &mut Report) {
+        let busier = |turn: &Turn| turn.generator_share().max(turn.server_share());
+        let busier = median(&turns.iter().map(busier).collect::<Vec<_>>());
+        if busier < BUSIER_CORE_MIN {
+            report.too_noisy(&format!(
+                "{}: {} and the server got {:.0} % of their cores at the most: let nothing else run",
+                self.name,
+                self.contestants[0].name,
+                busier * 100.0
+            ));
+        }
     }
 
     fn compare(&self, turns: &[&[Turn]], report: &mut Report) {
