@@ -11,7 +11,10 @@ mod compare;
 mod course;
 mod limit;
 mod overload;
+mod pictures;
 mod run;
+
+pub(super) use pictures::pictures;
 
 /// The whole page.
 pub(super) fn page(report: &Report, earlier: Option<&Report>) -> String {

@@ -67,6 +67,16 @@ fn is_saved_beside_its_page_and_found_by_its_folder() {
     let page = report().save(&folder).unwrap();
     assert_eq!(page, folder.join("report.html"));
     assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+    for (name, points) in [
+        ("search.svg", "held"),
+        ("law.svg", "measured"),
+        ("latency.svg", "p99"),
+        ("outcomes.svg", "refused"),
+        ("goodput.svg", "goodput"),
+    ] {
+        let picture = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains(points), "{name}: {picture}");
+    }
     for path in [folder.clone(), folder.join("report.json")] {
         assert!(Report::load(&path).unwrap().run == report().run);
     }
