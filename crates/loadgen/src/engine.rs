@@ -57,6 +57,9 @@ pub(crate) struct Job {
     pub(crate) intended: u64,
     /// Since when it waits for a connection; none if it found one.
     pub(crate) waits_since: Option<u64>,
+    /// When it left the line of those for whom no connection was free; none if it never stood
+    /// there.
+    pub(crate) left_line: Option<u64>,
     /// When its first byte was written.
     pub(crate) sent: Option<u64>,
     pub(crate) leaves: bool,
@@ -148,7 +151,7 @@ impl Shared {
         let now = self.now();
         let mut engine = self.engine.borrow_mut();
         engine.end(seat, end, now);
-        engine.reseat(seat);
+        engine.reseat(seat, now);
         engine.awake = Some(seat);
         engine.dispatch(self, now);
         engine.awake = None;
@@ -161,12 +164,13 @@ impl Shared {
         let mut engine = self.engine.borrow_mut();
         engine.end(seat, end, now);
         engine.seats.close(seat);
-        engine.lose_connection(self);
+        engine.lose_connection(self, now);
     }
 
     /// Ends a connection whose seats are closed, or will close themselves.
     pub(crate) fn close_connection(self: &Rc<Shared>) {
-        self.engine.borrow_mut().lose_connection(self);
+        let now = self.now();
+        self.engine.borrow_mut().lose_connection(self, now);
     }
 
     /// Sends the request of a seat again on a new connection, because the old one was closed in
@@ -199,9 +203,10 @@ impl Shared {
 
     /// Further seats on a connection of HTTP/2, with what waits for one.
     pub(crate) fn add_seat(&self) -> Seat {
+        let now = self.now();
         let mut engine = self.engine.borrow_mut();
         let seat = engine.seats.open();
-        engine.reseat(seat);
+        engine.reseat(seat, now);
         seat
     }
 
@@ -320,6 +325,7 @@ impl Engine {
             Wish::Retry(job) => Job {
                 phase: self.plan.phase(job.intended),
                 waits_since: None,
+                left_line: None,
                 sent: None,
                 resent: false,
                 ..*job
@@ -358,7 +364,7 @@ impl Engine {
     fn place(&mut self, shared: &Rc<Shared>, job: Job, now: u64) {
         if job.intended + self.plan.timeout_ns <= now {
             // So late that its client is gone: the generator was stuck.
-            self.note_lag(now.saturating_sub(job.intended));
+            self.note_lag(&job, now);
             self.skip(&job, NotOffered::Expired, now);
         } else if let Some(seat) = self.seats.take_idle() {
             self.seat(seat, job);
@@ -367,7 +373,7 @@ impl Engine {
             }
         } else {
             if !job.resent {
-                self.note_lag(now.saturating_sub(job.intended));
+                self.note_lag(&job, now);
             }
             let job = Job { waits_since: Some(now), ..job };
             if self.connections < self.plan.behaviour.connections_max.div_ceil(self.plan.threads) {
@@ -406,16 +412,21 @@ impl Engine {
     }
 
     /// Gives a seat to whoever has waited longest, or makes it idle.
-    fn reseat(&mut self, seat: Seat) {
-        match self.backlog.pop_front() {
+    fn reseat(&mut self, seat: Seat, now: u64) {
+        match self.next_in_line(now) {
             Some(job) => self.seat(seat, job),
             None => self.seats.make_idle(seat),
         }
     }
 
-    fn lose_connection(&mut self, shared: &Rc<Shared>) {
+    /// Whoever has waited longest for a connection.
+    fn next_in_line(&mut self, now: u64) -> Option<Job> {
+        self.backlog.pop_front().map(|job| Job { left_line: Some(now), ..job })
+    }
+
+    fn lose_connection(&mut self, shared: &Rc<Shared>, now: u64) {
         self.connections -= 1;
-        if let Some(job) = self.backlog.pop_front() {
+        if let Some(job) = self.next_in_line(now) {
             self.open(shared, job);
         }
     }
@@ -424,18 +435,15 @@ impl Engine {
     pub(crate) fn note_sent(&mut self, job: &Job, now: u64) {
         match job.waits_since {
             _ if job.resent => {}
-            None => self.note_lag(now.saturating_sub(job.intended)),
+            None => self.note_lag(job, now),
             Some(since) => {
-                let wait_us = now.saturating_sub(since) / 1000;
-                let noted = self.record.connection_wait_us.record(wait_us);
-                noted.expect("a histogram that resizes itself takes every value");
+                self.record.note_connection_wait(job.phase, now.saturating_sub(since) / 1000);
             }
         }
     }
 
-    fn note_lag(&mut self, lag: u64) {
-        let noted = self.record.lag_us.record(lag / 1000);
-        noted.expect("a histogram that resizes itself takes every value");
+    fn note_lag(&mut self, job: &Job, now: u64) {
+        self.record.note_lag(job.phase, now.saturating_sub(job.intended) / 1000);
     }
 
     fn skip(&mut self, job: &Job, reason: NotOffered, now: u64) {
@@ -447,6 +455,15 @@ impl Engine {
 
     fn end(&mut self, seat: Seat, end: End, now: u64) {
         let Some(job) = self.seats.vacate(seat) else { return };
+        let waited = job.left_line.map_or(0, |left| left.saturating_sub(job.intended));
+        let cut_short = |patience_ns: u64| waited > patience_ns / 2;
+        if matches!(end, End::Cut(Cut::TimedOut))
+            && job.sent.is_none()
+            && cut_short(self.plan.timeout_ns)
+        {
+            // A connection was being made when its patience was at its end already.
+            return self.skip(&job, NotOffered::Expired, now);
+        }
         let good = &self.plan.requests[job.request];
         let latency = now.saturating_sub(job.intended);
         let (ending, retry_after, again) = match end {
@@ -475,8 +492,16 @@ impl Engine {
         };
         let retry = job.attempt > 0;
         let Job { phase, class, intended, sent, .. } = job;
+        let spoilt = match ending {
+            Ending::TimedOut => cut_short(self.plan.timeout_ns),
+            Ending::Slow => cut_short(good.latency_max_ns),
+            _ => false,
+        };
         let finished = Finished { phase, class, retry, intended, sent, ended: now, ending };
         self.record.finish(&finished);
+        if spoilt {
+            self.record.spoil((phase, class, retry));
+        }
         self.progress.end(ending, latency / 1000);
         if !(again && self.retry(&job, retry_after, now)) {
             self.release_user(&job, now);

@@ -79,7 +79,7 @@ pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
 pub use search::{Found, Search, SearchLimits, Step, Verdict};
 pub use settle::Unloaded;
 pub use usl::{Law, Point, Term};
-pub use validity::{Limit, Validity};
+pub use validity::{Limit, Shortfall, Validity};
 
 /// Histograms as they are in a [`Record`], for whoever draws or stores them.
 pub use hdrhistogram;

@@ -47,6 +47,10 @@ pub struct Record {
 pub struct PhaseRecord {
     /// One per class of the scenario, in its order.
     pub classes: Vec<ClassRecord>,
+    /// As [`Record::lag_us`], of the requests that were intended in this phase.
+    pub lag_us: Histogram<u64>,
+    /// As [`Record::connection_wait_us`], of the requests that were intended in this phase.
+    pub connection_wait_us: Histogram<u64>,
 }
 
 /// What was seen of one class.
@@ -74,7 +78,11 @@ pub(crate) struct Finished {
 
 impl Record {
     pub(crate) fn new(phases: usize, classes: usize) -> Record {
-        let phase = PhaseRecord { classes: vec![ClassRecord::default(); classes] };
+        let phase = PhaseRecord {
+            classes: vec![ClassRecord::default(); classes],
+            lag_us: histogram(),
+            connection_wait_us: histogram(),
+        };
         Record {
             phases: vec![phase; phases],
             timeline: Timeline::new(classes),
@@ -87,6 +95,19 @@ impl Record {
             connections_peak: 0,
             bytes_read: 0,
         }
+    }
+
+    /// All classes and attempts of a phase together.
+    ///
+    /// # Panics
+    /// If the run has no such phase.
+    pub fn phase(&self, phase: usize) -> Tally {
+        let mut sum = Tally::default();
+        for class in &self.phases[phase].classes {
+            sum.absorb(&class.first);
+            sum.absorb(&class.retries);
+        }
+        sum
     }
 
     /// All phases and attempts of a class together.
@@ -150,6 +171,26 @@ impl Record {
         self.timeline.at(finished.intended).end(finished.class, ending, latency_us);
     }
 
+    /// Notes that it was the wait for a connection that left a request too little time.
+    pub(crate) fn spoil(&mut self, (phase, class, retry): (usize, usize, bool)) {
+        self.tally(phase, class, retry).spoilt += 1;
+    }
+
+    /// Notes how late a request was sent, or ready to be.
+    pub(crate) fn note_lag(&mut self, phase: usize, lag_us: u64) {
+        for histogram in [&mut self.lag_us, &mut self.phases[phase].lag_us] {
+            histogram.record(lag_us).expect("a histogram that resizes itself takes every value");
+        }
+    }
+
+    /// Notes how long a request waited for a connection.
+    pub(crate) fn note_connection_wait(&mut self, phase: usize, wait_us: u64) {
+        for histogram in [&mut self.connection_wait_us, &mut self.phases[phase].connection_wait_us]
+        {
+            histogram.record(wait_us).expect("a histogram that resizes itself takes every value");
+        }
+    }
+
     pub(crate) fn leave_unfinished(&mut self, (phase, class, retry): (usize, usize, bool)) {
         self.tally(phase, class, retry).unfinished += 1;
     }
@@ -171,6 +212,8 @@ impl Record {
                 class.retries.absorb(&other.retries);
                 class.satisfied += other.satisfied;
             }
+            absorb(&mut phase.lag_us, &others.lag_us);
+            absorb(&mut phase.connection_wait_us, &others.connection_wait_us);
         }
         self.timeline.absorb(&other.timeline);
         absorb(&mut self.lag_us, &other.lag_us);

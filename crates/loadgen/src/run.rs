@@ -239,7 +239,7 @@ impl Running {
         let phases = std::mem::take(&mut self.phases);
         let classes = self.scenario.classes.clone();
         Ok(Outcome {
-            validity: Validity::of(&record, self.connections_max, cpu_share),
+            validity: Validity::of(&record, &phases, self.connections_max, cpu_share),
             record,
             phases,
             classes,
