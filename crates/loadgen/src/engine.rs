@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tenfold_context::Moment;
 
+use crate::connection::NoConnection;
 use crate::ending::{Ending, Failure, NotOffered};
 use crate::live::Progress;
 use crate::plan::{SharedPlan, nanos, seed_of};
@@ -78,7 +79,18 @@ pub(crate) enum End {
         retry_after: Option<Duration>,
     },
     Failed(Failure),
+    /// It could not be sent.
+    Unsent(NotOffered),
     Cut(Cut),
+}
+
+impl From<NoConnection> for End {
+    fn from(why: NoConnection) -> End {
+        match why {
+            NoConnection::Failed(failure) => End::Failed(failure),
+            NoConnection::Exhausted(reason) => End::Unsent(reason),
+        }
+    }
 }
 
 /// Everything of one thread, shared by its tasks.
@@ -483,6 +495,7 @@ impl Engine {
                 self.record.fail(failure);
                 (Ending::Failed, None, true)
             }
+            End::Unsent(reason) => return self.skip(&job, reason, now),
             End::Cut(Cut::Left) => (Ending::LeftEarly, None, false),
             End::Cut(Cut::TimedOut) => (Ending::TimedOut, None, true),
             End::Cut(Cut::Gone) => {

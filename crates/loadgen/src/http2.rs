@@ -11,7 +11,7 @@ use h2::client::{self, SendRequest};
 use http::{HeaderValue, Request};
 
 use crate::ANSWER_BYTES_MAX;
-use crate::connection;
+use crate::connection::{self, NoConnection};
 use crate::ending::Failure;
 use crate::engine::{End, Job, Seat, Shared};
 use crate::http1::{body_is_right, capture, seconds_of, until_cut};
@@ -25,7 +25,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
     let sender = match until_cut(&shared, first, open(&shared)).await {
         Ok(Ok(sender)) => sender,
-        Ok(Err(failure)) => return shared.close(first, End::Failed(failure)),
+        Ok(Err(why)) => return shared.close(first, why.into()),
         Err(cut) => return shared.close(first, End::Cut(cut)),
     };
     let streams = shared.plan.behaviour.streams_max;
@@ -42,7 +42,7 @@ struct Connection {
     seats: Cell<usize>,
 }
 
-async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, Failure> {
+async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, NoConnection> {
     let plan = shared.plan.clone();
     let stream = connection::open(&plan).await?;
     let (sender, connection) = client::Builder::new()

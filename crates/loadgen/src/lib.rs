@@ -37,6 +37,7 @@ mod connection;
 mod ending;
 mod engine;
 mod fetch;
+mod files;
 mod follow;
 mod http1;
 mod http2;

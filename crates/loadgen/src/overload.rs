@@ -4,10 +4,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use crate::arrival::{Schedule, Spacing};
 use crate::ending::Ending;
+use crate::files::connections_possible;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
@@ -47,9 +46,6 @@ const BEFORE: Duration = Duration::from_secs(3);
 /// No more connections than this are opened unless it is told so. Each costs memory on both
 /// sides, and a service that lets more than this wait has shown what it does.
 const CONNECTIONS_MAX: usize = 4096;
-
-/// Files that a generator needs beside its connections.
-const OTHER_FILES: usize = 128;
 
 /// What to offer.
 #[derive(Clone, Debug)]
@@ -329,9 +325,9 @@ fn stretch_at(stretches: &[Stretch], moment: Duration) -> usize {
 fn connections_needed(scenario: &Scenario, stretches: &[Stretch]) -> usize {
     let rate_max = stretches.iter().map(|stretch| stretch.rate).fold(0.0, f64::max);
     let waiting = (rate_max * scenario.behaviour.timeout.as_secs_f64()).ceil() as usize;
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft as usize);
-    let may_open = files.saturating_sub(OTHER_FILES).clamp(1, CONNECTIONS_MAX);
-    waiting.min(may_open).max(scenario.behaviour.connections_max)
+    waiting
+        .min(connections_possible().clamp(1, CONNECTIONS_MAX))
+        .max(scenario.behaviour.connections_max)
 }
 
 #[cfg(test)]

@@ -209,6 +209,7 @@ pub(crate) fn is_generators_fault(
             }
         };
         match limit {
+            Limit::Files { .. } | Limit::Ports { .. } => true,
             Limit::Lag { cpu_share, .. } if *cpu_share >= CPU_SHARE_FULL => true,
             Limit::Lag { p99: lag, .. } => {
                 let lag_ms = lag.as_secs_f64() * 1e3;

@@ -47,6 +47,8 @@ pub struct Record {
 pub struct PhaseRecord {
     /// One per class of the scenario, in its order.
     pub classes: Vec<ClassRecord>,
+    /// How many were not offered, in the order of [`NotOffered::ALL`].
+    pub not_offered: [u64; NotOffered::ALL.len()],
     /// As [`Record::lag_us`], of the requests that were intended in this phase.
     pub lag_us: Histogram<u64>,
     /// As [`Record::connection_wait_us`], of the requests that were intended in this phase.
@@ -80,6 +82,7 @@ impl Record {
     pub(crate) fn new(phases: usize, classes: usize) -> Record {
         let phase = PhaseRecord {
             classes: vec![ClassRecord::default(); classes],
+            not_offered: [0; NotOffered::ALL.len()],
             lag_us: histogram(),
             connection_wait_us: histogram(),
         };
@@ -155,6 +158,7 @@ impl Record {
         reason: NotOffered,
     ) {
         self.not_offered[reason as usize] += 1;
+        self.phases[phase].not_offered[reason as usize] += 1;
         self.tally(phase, class, retry).not_offered += 1;
         self.timeline.at(intended).not_offered += 1;
     }
@@ -212,6 +216,7 @@ impl Record {
                 class.retries.absorb(&other.retries);
                 class.satisfied += other.satisfied;
             }
+            sum(&mut phase.not_offered, &others.not_offered);
             absorb(&mut phase.lag_us, &others.lag_us);
             absorb(&mut phase.connection_wait_us, &others.connection_wait_us);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::ending::NotOffered;
 use crate::outcome::Phase;
 use crate::record::{PhaseRecord, Record, Tally};
 
@@ -18,6 +19,9 @@ const LAG_MAX: Duration = Duration::from_millis(10);
 
 /// In one phase, fewer late requests than this are no sign of anything, however short it is.
 const LATE_MIN: u64 = 5;
+
+/// What this machine lacked, be it once: it was at its end then, and the service was not asked.
+const EXHAUSTED: [NotOffered; 2] = [NotOffered::NoFile, NotOffered::NoPort];
 
 /// With so much of its core's time in use, being late is a lack of it.
 const CPU_SHARE_FULL: f64 = 0.9;
@@ -58,6 +62,20 @@ pub enum Limit {
         /// The scenario's bound of connections.
         connections_max: usize,
     },
+    /// Requests were not sent, because this process or machine could open no more files.
+    Files {
+        /// How many.
+        not_offered: u64,
+        /// Out of so many.
+        intended: u64,
+    },
+    /// Requests were not sent, because this machine had no port left to connect from.
+    Ports {
+        /// How many.
+        not_offered: u64,
+        /// Out of so many.
+        intended: u64,
+    },
     /// Requests were sent late.
     Lag {
         /// One in a hundred was later than this.
@@ -82,10 +100,16 @@ impl Validity {
                 [] | [_] => None,
                 _ => phases.get(number).map(|phase| (number, phase.name.clone())),
             };
-            let connections = connections(&record.phase(number), seen, connections_max);
+            let tally = record.phase(number);
+            let intended = tally.intended;
+            let [files, ports] = EXHAUSTED
+                .map(|reason| Some(seen.not_offered[reason as usize]).filter(|count| *count > 0));
+            let files = files.map(|not_offered| Limit::Files { not_offered, intended });
+            let ports = ports.map(|not_offered| Limit::Ports { not_offered, intended });
+            let connections = connections(&tally, seen, connections_max);
             let late = late(&seen.lag_us, LATE_MIN).map(|p99| Limit::Lag { p99, cpu_share });
             is_late |= late.is_some();
-            let limits = [connections, late].into_iter().flatten();
+            let limits = [files, ports, connections, late].into_iter().flatten();
             shortfalls.extend(limits.map(|limit| Shortfall { phase: phase.clone(), limit }));
         }
         // A few late ones in each of many short phases are many.
@@ -102,7 +126,9 @@ impl Validity {
 }
 
 fn connections(tally: &Tally, seen: &PhaseRecord, connections_max: usize) -> Option<Limit> {
-    let Tally { not_offered, spoilt, intended, .. } = *tally;
+    let Tally { spoilt, intended, .. } = *tally;
+    let exhausted: u64 = EXHAUSTED.iter().map(|reason| seen.not_offered[*reason as usize]).sum();
+    let not_offered = tally.not_offered - exhausted;
     let wait_p99 = Duration::from_micros(seen.connection_wait_us.value_at_quantile(0.99));
     let missed = (not_offered + spoilt) as f64;
     (missed > MISSED_SHARE_MAX * intended as f64).then_some(Limit::Connections {
@@ -127,6 +153,9 @@ impl Limit {
         match self {
             Limit::Connections { not_offered, spoilt, intended, .. } => {
                 (not_offered + spoilt) as f64 / *intended as f64
+            }
+            Limit::Files { not_offered, intended } | Limit::Ports { not_offered, intended } => {
+                *not_offered as f64 / *intended as f64
             }
             Limit::Lag { p99, .. } => p99.as_secs_f64(),
         }
@@ -194,6 +223,17 @@ impl fmt::Display for Limit {
                 }
                 f.write_str(" (raise connections_max, or lower the timeout or the rate)")
             }
+            Limit::Files { not_offered, intended } => write!(
+                f,
+                "{not_offered} of {intended} requests got no connection, because too many files \
+                 were open (lower connections_max, or allow more open files: ulimit -n)"
+            ),
+            Limit::Ports { not_offered, intended } => write!(
+                f,
+                "{not_offered} of {intended} requests got no connection, because this machine had \
+                 no port left to connect from (let the service keep connections open, lower the \
+                 rate, or widen net.ipv4.ip_local_port_range)"
+            ),
             Limit::Lag { p99, cpu_share } => {
                 let percent = (cpu_share * 100.0).round();
                 write!(f, "one request in a hundred was sent {p99:?} late or later, ")?;

@@ -69,6 +69,17 @@ fn what_was_sent_when_it_was_too_late_counts_like_what_was_not_sent() {
 }
 
 #[test]
+fn a_machine_that_has_nothing_to_connect_with_is_not_called_a_lack_of_connections() {
+    for (reason, word) in [(NotOffered::NoFile, "ulimit"), (NotOffered::NoPort, "port_range")] {
+        let mut record = record(100_000, 0, 0);
+        record.skip((0, 0, false), 0, reason);
+        let told = of(&record, 0.1).to_string();
+        assert!(told.contains("1 of 100000 requests got no connection"), "{told}");
+        assert!(told.contains(word) && !told.contains("7 connections"), "{told}");
+    }
+}
+
+#[test]
 fn one_late_phase_among_many_in_time_is_named() {
     let mut record = Record::new(3, 1);
     offer(&mut record, 0, 100_000, 0, 50);
