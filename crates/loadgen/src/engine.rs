@@ -37,9 +37,6 @@ const BATCH: usize = 64;
 /// What one turn reads from a connection at most.
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// No `retry-after` is waited for longer than this; no client would.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-
 /// A request on its way. Moments are nanoseconds since the start of the run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Job {
@@ -528,8 +525,9 @@ impl Engine {
         if attempt > retries.max {
             return false;
         }
-        let wait = retries.wait(attempt, retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)));
-        let job = Job { attempt, intended: now + nanos(wait), ..*job };
+        let mut random = fastrand::Rng::with_seed(seed_of(job.seed, u64::from(attempt)));
+        let wait = retries.wait(attempt, retry_after, &mut random);
+        let job = Job { attempt, intended: now.saturating_add(nanos(wait)), ..*job };
         if job.intended >= self.demand.ends() {
             return false;
         }

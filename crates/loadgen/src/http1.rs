@@ -23,7 +23,7 @@ use crate::scenario::Good;
 mod answer;
 
 use answer::Answer;
-pub(crate) use answer::seconds_of;
+pub(crate) use answer::wait_of;
 
 /// How often per second a slow reader reads.
 const SIPS_PER_SECOND: u32 = 10;

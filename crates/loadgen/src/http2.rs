@@ -14,7 +14,7 @@ use crate::ANSWER_BYTES_MAX;
 use crate::connection::{self, NoConnection};
 use crate::ending::Failure;
 use crate::engine::{End, Job, Seat, Shared};
-use crate::http1::{body_is_right, capture, seconds_of, until_cut};
+use crate::http1::{body_is_right, capture, until_cut, wait_of};
 use crate::scenario::Escape;
 
 /// What the service may send before it must wait for us: enough that it never does.
@@ -132,7 +132,7 @@ async fn answer(
     let retry_after = response
         .headers()
         .get(http::header::RETRY_AFTER)
-        .and_then(|value| seconds_of(value.as_bytes()));
+        .and_then(|value| wait_of(value.as_bytes()));
     let prepared = &shared.plan.requests[job.request];
     let mut kept = Vec::new();
     let mut body = response.into_body();
