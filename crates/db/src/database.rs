@@ -10,6 +10,7 @@ use tenfold_telemetry::metrics::Registry;
 use crate::connection::Connection;
 use crate::error::{Error, Lane, Result};
 use crate::lane::{Entry, SharedLane, SharedPlace};
+use crate::lanes::Lanes;
 use crate::metrics::DatabaseMetrics;
 use crate::pool::{Exclusive, Pool};
 use crate::query::{Statement, Yields};
@@ -26,6 +27,7 @@ struct Inner {
     settings: DatabaseSettings,
     config: tokio_postgres::Config,
     pool: Pool,
+    lanes: Lanes,
     streams: Entrance,
     types: Arc<CustomTypes>,
     metrics: DatabaseMetrics,
@@ -46,6 +48,8 @@ impl Database {
         let metrics = DatabaseMetrics::new(registry);
         let pool = Pool::new(config.clone(), settings, metrics.pool.clone());
         metrics.watch_pool(registry, &pool);
+        let lanes = Lanes::default();
+        metrics.watch_lanes(registry, &lanes);
         let database = Database(Arc::new(Inner {
             streams: Entrance::new(Limits {
                 places: settings.streams_max,
@@ -54,6 +58,7 @@ impl Database {
             settings: settings.clone(),
             config,
             pool,
+            lanes,
             types: Arc::default(),
             metrics,
         }));
@@ -66,7 +71,9 @@ impl Database {
     /// connections of its shared lane.
     pub fn on_this_shard(&self) -> ShardDatabase {
         let lane = SharedLane::open(&self.0.config, &self.0.settings);
-        ShardDatabase(Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() }))
+        let shard = Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() });
+        self.0.lanes.add(&shard);
+        ShardDatabase(shard)
     }
 
     /// Hands out nothing any more; what runs may finish.
@@ -89,11 +96,17 @@ impl Database {
 pub struct ShardDatabase(Arc<Shard>);
 
 #[derive(Debug)]
-struct Shard {
+pub(crate) struct Shard {
     database: Database,
     lane: SharedLane,
     /// Ends the waits for answers; a timer for each would cost more than the gate.
     alarm: Alarm,
+}
+
+impl Shard {
+    pub(crate) fn lane(&self) -> &SharedLane {
+        &self.lane
+    }
 }
 
 impl ShardDatabase {

@@ -18,6 +18,7 @@ mod copy;
 mod database;
 mod error;
 mod lane;
+mod lanes;
 mod metrics;
 mod migrate;
 mod pool;

@@ -6,6 +6,7 @@
 //! place in the pool until Postgres has confirmed that nothing runs and nothing is open.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -36,6 +37,8 @@ struct Inner {
     statements_max: NonZeroUsize,
     connections_max: usize,
     entrance: Entrance,
+    /// Those that are being made.
+    opening: AtomicUsize,
     /// The most recently used last. At most `connections_max`, less those in use.
     idle: Mutex<Vec<Idle>>,
     canceller: Canceller,
@@ -70,6 +73,7 @@ impl Pool {
             statements_max: settings.statements_max(),
             connections_max: settings.pool_max,
             entrance,
+            opening: AtomicUsize::new(0),
             idle: Mutex::default(),
             metrics,
         }))
@@ -108,6 +112,21 @@ impl Pool {
         self.0.entrance.occupancy()
     }
 
+    /// How many connections there may be.
+    pub(crate) fn connections_max(&self) -> usize {
+        self.0.connections_max
+    }
+
+    /// How many requests have a connection in their hands.
+    pub(crate) fn used_count(&self) -> usize {
+        self.occupancy().inside.saturating_sub(self.opening_count())
+    }
+
+    /// How many requests have a place in the pool and wait for its connection to be made.
+    pub(crate) fn opening_count(&self) -> usize {
+        self.0.opening.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn idle_count(&self) -> usize {
         self.idle().len()
     }
@@ -127,6 +146,7 @@ impl Pool {
 
     async fn connect(&self, deadline: Deadline) -> Result<(Arc<Connection>, ThreadId)> {
         let deadline = deadline.earlier(Deadline::after(self.0.connect_timeout));
+        let _opening = Opening::new(&self.0.opening);
         let open = Connection::open(&self.0.config, self.0.statements_max);
         let opened = match tokio::time::timeout_at(deadline.instant(), open).await {
             Ok(opened) => opened,
@@ -182,6 +202,22 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a connection that is being made, also when whoever wanted it leaves.
+struct Opening<'a>(&'a AtomicUsize);
+
+impl<'a> Opening<'a> {
+    fn new(count: &'a AtomicUsize) -> Opening<'a> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Opening(count)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
