@@ -77,6 +77,7 @@ pub use report::{
 };
 pub use run::{Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
+pub use scrape::{MetricsError, check_metrics};
 pub use search::{Found, Search, SearchLimits, Step, Verdict};
 pub use settle::Unloaded;
 pub use usl::{Law, Point, Term};
