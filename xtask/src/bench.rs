@@ -5,6 +5,7 @@ use crate::Outcome;
 // The benches themselves.
 mod floor;
 pub(crate) mod instructions;
+mod load;
 // What they share.
 mod child;
 mod cpu;
@@ -16,7 +17,7 @@ mod table;
 mod wrk;
 
 pub use child::{Running, free_address};
-pub use cpu::{cpu_time, cpu_time_of_tree};
+pub use cpu::{cpu_time, cpu_time_of_ended_children, cpu_time_of_tree};
 pub use pin::{pin, pinned};
 pub use result::{Bar, Figure, Report};
 pub use rounds::{interleave, median, spread};
@@ -42,6 +43,11 @@ const BENCHES: &[Bench] = &[
         name: "instructions",
         what: "instructions per read, the shared lane against tokio-postgres: at most 1.25 ×",
         run: instructions::run,
+    },
+    Bench {
+        name: "load",
+        what: "the generator of load: its rate per core ÷ wrk's, the error of limits, and more",
+        run: load::run,
     },
 ];
 

@@ -1,5 +1,5 @@
-//! What the tests need besides Rust: each program with the reason, how it is found, and how it is
-//! got.
+//! What the tests and the benches need besides Rust: each program with the reason, how it is found,
+//! and how it is got.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ mod install;
 pub(crate) const TOOLS: &str = "target/tools";
 
 const DIESEL_CLI: &str = "2.3.14";
+const OHA: &str = "1.16.0";
 const PINO_PRETTY: &str = "13.2.0";
 
 /// A program, or a few that belong together.
@@ -53,7 +54,7 @@ enum Way {
     Cargo { package: &'static str, version: &'static str, features: &'static str },
 }
 
-/// In the order in which they are got: a later one may need an earlier one.
+/// What the tests need, in the order in which it is got: a later one may need an earlier one.
 const NEEDS: &[Need] = &[
     Need {
         name: "postgres",
@@ -68,6 +69,13 @@ const NEEDS: &[Need] = &[
         probe: Probe::Program("psql"),
         way: Way::Packages(&["postgresql-client"]),
         elsewhere: "postgresql; libpq",
+    },
+    Need {
+        name: "pgbouncer",
+        why: "the pooler that services are put behind",
+        probe: Probe::Program("pgbouncer"),
+        way: Way::Packages(&["pgbouncer"]),
+        elsewhere: "pgbouncer; pgbouncer",
     },
     Need {
         name: "promtool",
@@ -99,6 +107,13 @@ const NEEDS: &[Need] = &[
         elsewhere: "wrk; wrk",
     },
     Need {
+        name: "setsid",
+        why: "gives a program that is tested a terminal of its own",
+        probe: Probe::Program("setsid"),
+        way: Way::Packages(&["util-linux"]),
+        elsewhere: "util-linux; util-linux",
+    },
+    Need {
         name: "valgrind",
         why: "counts the instructions of one read",
         probe: Probe::Program("valgrind"),
@@ -114,7 +129,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "node",
-        why: "runs pino-pretty",
+        why: "runs pino-pretty, and the scripts that are made for k6",
         probe: Probe::Program("node"),
         way: Way::Packages(&["nodejs"]),
         elsewhere: "nodejs; node",
@@ -162,6 +177,15 @@ const NEEDS: &[Need] = &[
         elsewhere: "",
     },
 ];
+
+/// What only benches need: it takes minutes to build, which nobody should wait for who tests.
+const NEEDS_OF_BENCHES: &[Need] = &[Need {
+    name: "oha",
+    why: "another generator of load, that ours is measured against",
+    probe: Probe::Tool { path: "bin/oha", version: OHA },
+    way: Way::Cargo { package: "oha", version: OHA, features: "rustls" },
+    elsewhere: "",
+}];
 
 impl Need {
     /// Where it is, if it is there.
@@ -220,7 +244,7 @@ impl Way {
 /// All needs as a table: name, reason, where it is or how it would be got.
 pub(crate) fn table() -> String {
     let tools = root().join(TOOLS);
-    let rows = NEEDS.iter().map(|need| {
+    let rows = NEEDS.iter().chain(NEEDS_OF_BENCHES).map(|need| {
         let state = match need.find(&tools) {
             Some(path) => {
                 let path = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
@@ -233,14 +257,27 @@ pub(crate) fn table() -> String {
     crate::bench::table(&["need", "why", "where, or how it is got"], rows)
 }
 
-/// Gets everything that is missing.
+/// Gets everything that the tests need and that is missing.
 ///
 /// # Errors
 /// When something is missing and cannot be got, saying what to install.
 pub(crate) fn get_all() -> Result<(), Error> {
+    get(NEEDS)
+}
+
+/// Gets oha, if it is missing, and tells where it is.
+///
+/// # Errors
+/// As [`get_all`].
+pub(crate) fn oha() -> Result<PathBuf, Error> {
+    get(NEEDS_OF_BENCHES)?;
+    Ok(root().join(TOOLS).join("bin/oha"))
+}
+
+fn get(needs: &'static [Need]) -> Result<(), Error> {
     let tools = root().join(TOOLS);
     let missing =
-        || -> Vec<&Need> { NEEDS.iter().filter(|need| need.find(&tools).is_none()).collect() };
+        || -> Vec<&Need> { needs.iter().filter(|need| need.find(&tools).is_none()).collect() };
     let wanted = missing();
     if wanted.is_empty() {
         return Ok(());
@@ -339,7 +376,7 @@ mod tests {
 
     #[test]
     fn whatever_no_package_holds_can_be_got_everywhere() {
-        for need in NEEDS {
+        for need in NEEDS.iter().chain(NEEDS_OF_BENCHES) {
             let by_hand = matches!(need.way, Way::Packages(_) | Way::OutOfPackage { .. });
             assert_eq!(by_hand, need.elsewhere.contains("; "), "{}", need.name);
         }
@@ -348,7 +385,7 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each() {
         let table = table();
-        for need in NEEDS {
+        for need in NEEDS.iter().chain(NEEDS_OF_BENCHES) {
             assert!(table.contains(need.name) && table.contains(need.why), "{table}");
         }
     }

@@ -11,6 +11,7 @@ use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Error, Lane, Result};
 use crate::lane::{Entry, SharedLane, SharedPlace};
+use crate::lanes::Lanes;
 use crate::metrics::DatabaseMetrics;
 use crate::pool::{Exclusive, Pool};
 use crate::query::{Statement, Yields};
@@ -30,6 +31,7 @@ struct Inner {
     settings: DatabaseSettings,
     connector: Connector,
     pool: Pool,
+    lanes: Lanes,
     streams: Entrance,
     types: Arc<CustomTypes>,
     metrics: DatabaseMetrics,
@@ -50,6 +52,8 @@ impl Database {
         let metrics = DatabaseMetrics::new(registry);
         let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
         metrics.watch_pool(registry, &pool);
+        let lanes = Lanes::default();
+        metrics.watch_lanes(registry, &lanes);
         let database = Database(Arc::new(Inner {
             streams: Entrance::new(Limits {
                 places: settings.streams_max,
@@ -58,6 +62,7 @@ impl Database {
             settings: settings.clone(),
             connector,
             pool,
+            lanes,
             types: Arc::default(),
             metrics,
         }));
@@ -71,7 +76,9 @@ impl Database {
     /// connections of its shared lane.
     pub fn on_this_shard(&self) -> ShardDatabase {
         let lane = SharedLane::open(&self.0.connector, &self.0.settings);
-        ShardDatabase(Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() }))
+        let shard = Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() });
+        self.0.lanes.add(&shard);
+        ShardDatabase(shard)
     }
 
     /// Hands out nothing any more; what runs may finish.
@@ -94,11 +101,17 @@ impl Database {
 pub struct ShardDatabase(Arc<Shard>);
 
 #[derive(Debug)]
-struct Shard {
+pub(crate) struct Shard {
     database: Database,
     lane: SharedLane,
     /// Ends the waits for answers; a timer for each would cost more than the gate.
     alarm: Alarm,
+}
+
+impl Shard {
+    pub(crate) fn lane(&self) -> &SharedLane {
+        &self.lane
+    }
 }
 
 impl ShardDatabase {

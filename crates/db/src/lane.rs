@@ -98,6 +98,11 @@ impl SharedLane {
         self.entrance.occupancy()
     }
 
+    /// How many statements may be in flight.
+    pub(crate) fn places(&self) -> usize {
+        self.entrance.limits().places
+    }
+
     pub(crate) fn close(&self) {
         self.entrance.close();
     }

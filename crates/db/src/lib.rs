@@ -20,6 +20,7 @@ mod copy;
 mod database;
 mod error;
 mod lane;
+mod lanes;
 mod metrics;
 mod migrate;
 mod open_ended;

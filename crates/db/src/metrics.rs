@@ -6,6 +6,7 @@ use tenfold_telemetry::metrics::{Counter, Family, Histogram, Registry};
 
 use crate::connection::Left;
 use crate::error::{Error, Lane};
+use crate::lanes::Lanes;
 use crate::pool::Pool;
 
 /// All of it; handles are cheap to clone and to use.
@@ -63,8 +64,9 @@ impl DatabaseMetrics {
     /// Shows how full the pool is, read when somebody looks.
     pub(crate) fn watch_pool(&self, registry: &Registry, pool: &Pool) {
         type Read = fn(&Pool) -> usize;
-        let states: [(&str, Read); 3] = [
-            ("used", |pool| pool.occupancy().inside),
+        let states: [(&str, Read); 4] = [
+            ("used", Pool::used_count),
+            ("opening", Pool::opening_count),
             ("idle", Pool::idle_count),
             ("waited_for", |pool| pool.occupancy().waiting),
         ];
@@ -77,6 +79,37 @@ impl DatabaseMetrics {
                 move || read(&pool) as f64,
             );
         }
+        let pool = pool.clone();
+        registry.gauge_with(
+            "tenfold_db_pool_connections_max",
+            "How many connections the exclusive lane may have: those used, idle and opening together.",
+            &[],
+            move || pool.connections_max() as f64,
+        );
+    }
+
+    /// Shows how full the shared lanes of all shards are, read when somebody looks.
+    pub(crate) fn watch_lanes(&self, registry: &Registry, lanes: &Lanes) {
+        type Read = fn(&Lanes) -> usize;
+        let gauge = |name: &str, help: &str, read: Read| {
+            let lanes = lanes.clone();
+            registry.gauge_with(name, help, &[], move || read(&lanes) as f64);
+        };
+        gauge(
+            "tenfold_db_shared_in_flight",
+            "Statements in flight on the shared lanes.",
+            |lanes| lanes.occupancy().inside,
+        );
+        gauge(
+            "tenfold_db_shared_waiting",
+            "Statements that wait for a place on a shared lane.",
+            |lanes| lanes.occupancy().waiting,
+        );
+        gauge(
+            "tenfold_db_shared_in_flight_max",
+            "How many statements may be in flight on the shared lanes of all shards together.",
+            Lanes::places,
+        );
     }
 }
 

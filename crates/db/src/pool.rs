@@ -7,6 +7,7 @@
 
 use std::num::NonZeroUsize;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -41,6 +42,8 @@ struct Inner {
     statements_max: NonZeroUsize,
     connections_max: usize,
     entrance: Entrance,
+    /// Those that are being made.
+    opening: AtomicUsize,
     /// The most recently used last. At most `connections_max`, less those in use.
     idle: Mutex<Vec<Idle>>,
     canceller: Canceller,
@@ -74,6 +77,7 @@ impl Pool {
             statements_max: settings.statements_max(),
             connections_max: settings.pool_max,
             entrance,
+            opening: AtomicUsize::new(0),
             idle: Mutex::default(),
             metrics,
         }))
@@ -133,6 +137,21 @@ impl Pool {
         self.0.entrance.occupancy()
     }
 
+    /// How many connections there may be.
+    pub(crate) fn connections_max(&self) -> usize {
+        self.0.connections_max
+    }
+
+    /// How many requests have a connection in their hands.
+    pub(crate) fn used_count(&self) -> usize {
+        self.occupancy().inside.saturating_sub(self.opening_count())
+    }
+
+    /// How many requests have a place in the pool and wait for its connection to be made.
+    pub(crate) fn opening_count(&self) -> usize {
+        self.0.opening.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn idle_count(&self) -> usize {
         self.idle().len()
     }
@@ -151,6 +170,7 @@ impl Pool {
     }
 
     async fn connect(&self, deadline: Deadline) -> Result<(Arc<Connection>, ThreadId)> {
+        let _opening = Opening::new(&self.0.opening);
         // The connector has limits of its own, and says at which of the servers it met them.
         let open = Connection::open(&self.0.connector, self.0.statements_max);
         let opened = match tokio::time::timeout_at(deadline.instant(), open).await {
@@ -203,6 +223,22 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a connection that is being made, also when whoever wanted it leaves.
+struct Opening<'a>(&'a AtomicUsize);
+
+impl<'a> Opening<'a> {
+    fn new(count: &'a AtomicUsize) -> Opening<'a> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Opening(count)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,20 +1,25 @@
 //! Searches the same limit ten times, and tells how far the results lie apart: what a figure that
-//! was measured once is worth on this machine. Each probe is told on the standard error.
+//! was measured once is worth on this machine. Each probe is told on the standard error. Instead
+//! of an address it takes a scenario file.
 //!
 //! ```console
-//! $ cargo run --release -p tenfold-loadgen --example limit -- http://127.0.0.1:8080/
+//! $ cargo run --release -p tenfold-loadgen --example limit -- http://127.0.0.1:8080/ 10
 //! ```
 
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use tenfold_loadgen::{Found, LimitEvent, LimitOptions, Scenario, Verdict, find};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().ok_or("an address is needed: limit URL [SEARCHES]")?;
+    let what = arguments.next().ok_or("an address is needed: limit URL|SCENARIO [SEARCHES]")?;
     let searches: usize = arguments.next().map_or(Ok(10), |number| number.parse())?;
-    let scenario = Scenario::get(&url)?;
+    let scenario = match what.ends_with(".toml") {
+        true => Scenario::load(Path::new(&what))?,
+        false => Scenario::get(&what)?,
+    };
 
     let mut limits = Vec::new();
     println!("search  limit/s  interval             probes  invalid  seconds  found");

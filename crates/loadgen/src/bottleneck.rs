@@ -8,6 +8,7 @@ use crate::probe::ProbeReport;
 use crate::scrape::Change;
 use crate::search::Verdict;
 
+mod blind;
 mod database;
 mod processor;
 mod service;
@@ -15,12 +16,17 @@ mod service;
 /// Less than this is not near an end.
 const SHARE_NEAR: f64 = 0.8;
 
+/// From here on the service's own processors are the cause, whatever else looks full: who does
+/// not come to work holds connections, places and threads for longer.
+const SHARE_FULL: f64 = 0.95;
+
 /// What saturated, as far as it can be known from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bottleneck {
     /// The rate at which it was looked, the lowest that was not held, in requests per second.
     pub rate: f64,
-    /// Everything that could be looked at, the most used first.
+    /// Everything that could be looked at: first what was near its end, causes before what follows
+    /// from them; of equal ones the most used first.
     pub ranked: Vec<Saturation>,
     /// What cannot be known, and what would help; none if something was near its end.
     pub unknown: Option<String>,
@@ -31,8 +37,8 @@ pub struct Bottleneck {
 pub struct Saturation {
     /// Which.
     pub resource: Resource,
-    /// From 0 to 1: the part that was in use of what has a size; of what has none, the part of
-    /// its time that was waiting, compared with a quiet service.
+    /// From 0 to 1: the part of it that was in use, on average over the time of the load. Of
+    /// shared connections it is the part of a statement's time that was waiting, if that is more.
     pub share: f64,
     /// What was seen, as a sentence.
     pub evidence: String,
@@ -57,6 +63,22 @@ pub enum Resource {
     Door,
     /// The memory of the machine.
     Memory,
+}
+
+/// What was used, and what it means if it was used up.
+struct Use {
+    saturation: Saturation,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Processor time of the service itself.
+    Processor,
+    /// What has a size that somebody chose.
+    Sized,
+    /// What fills up because something else has, or because others use it.
+    Effect,
 }
 
 /// What was seen from outside during one probe.
@@ -106,51 +128,52 @@ pub(crate) fn of(probes: &[ProbeReport], seen: &[Seen], metrics: bool) -> Option
     let (loaded, loaded_seen) = with(Verdict::NotHeld).min_by(by_rate)?;
     let quiet = with(Verdict::Held).min_by(by_rate).map(|(_, seen)| &seen.change);
     let ranked = rank(loaded_seen, quiet);
-    let unknown = unknown(&ranked, &loaded_seen.change, metrics);
+    let told = ranked.first().is_some_and(|first| first.share >= SHARE_NEAR);
+    let unknown = match &loaded_seen.change.trouble {
+        Some(why) => Some(format!("its metrics could not be read: {why}")),
+        None if told => None,
+        None => Some(blind::unknown(&ranked, &loaded_seen.change, metrics)),
+    };
     Some(Bottleneck { rate: loaded.rate, ranked, unknown })
+}
+
+impl Use {
+    fn new(resource: Resource, share: f64, evidence: String, kind: Kind) -> Use {
+        let share = share.clamp(0.0, 1.0);
+        Use { saturation: Saturation { resource, share, evidence }, kind }
+    }
+
+    /// Less is nearer to the cause.
+    fn order(&self) -> u8 {
+        let share = self.saturation.share;
+        match self.kind {
+            Kind::Processor if share >= SHARE_FULL => 0,
+            Kind::Processor | Kind::Sized if share >= SHARE_NEAR => 1,
+            Kind::Effect if share >= SHARE_NEAR => 2,
+            _ => 3,
+        }
+    }
 }
 
 fn rank(seen: &Seen, quiet: Option<&Change>) -> Vec<Saturation> {
     let Seen { change, generator_cpu } = seen;
     let found = [
-        processor::event_loop(change),
+        processor::event_loop(change, quiet),
         processor::process(change),
-        processor::machine(change, *generator_cpu),
         database::pool(change),
-        database::shared_lane(change, quiet),
         service::offload(change),
+        database::shared_lane(change, quiet),
+        processor::machine(change, quiet, *generator_cpu),
+        service::memory(change, quiet),
         service::door(change),
-        service::memory(change),
     ];
-    let mut ranked: Vec<Saturation> = found.into_iter().flatten().collect();
-    for saturation in &mut ranked {
-        saturation.share = saturation.share.clamp(0.0, 1.0);
-    }
+    let mut used: Vec<Use> = found.into_iter().flatten().collect();
     // Stable: of two that are equally used up the one that stands first above is the cause.
-    ranked.sort_by(|one, other| other.share.total_cmp(&one.share));
-    ranked
-}
-
-fn unknown(ranked: &[Saturation], change: &Change, metrics: bool) -> Option<String> {
-    if let Some(why) = &change.trouble {
-        return Some(format!("its metrics could not be read: {why}"));
-    }
-    if ranked.first().is_some_and(|first| first.share >= SHARE_NEAR) {
-        return None;
-    }
-    if !metrics {
-        return Some(
-            "without the service's metrics nothing is known of its own processor time, its pools, \
-             its event loops or its memory (give the address where it speaks to Prometheus)"
-                .to_owned(),
-        );
-    }
-    let told: Vec<&str> = ranked.iter().map(|one| one.resource.name()).collect();
-    let told = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
-    Some(format!(
-        "nothing that can be seen was near its end (looked at: {told}); it may have waited for \
-         something that it does not tell of, such as a lock, a database or another service"
-    ))
+    used.sort_by(|one, other| {
+        let by_share = || other.saturation.share.total_cmp(&one.saturation.share);
+        one.order().cmp(&other.order()).then_with(by_share)
+    });
+    used.into_iter().map(|used| used.saturation).collect()
 }
 
 #[cfg(test)]

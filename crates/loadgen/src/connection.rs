@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -9,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::ending::Failure;
+use crate::ending::{Failure, NotOffered};
+use crate::files::exhausted;
 use crate::plan::Plan;
 use crate::scenario::Protocol;
 
@@ -19,32 +21,53 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoConnection {
+    /// The service did not take it.
+    Failed(Failure),
+    /// This machine had nothing left to open it with.
+    Exhausted(NotOffered),
+}
+
+impl From<Failure> for NoConnection {
+    fn from(failure: Failure) -> NoConnection {
+        NoConnection::Failed(failure)
+    }
+}
+
 /// Opens a connection. Ends when the caller drops it: the patience of the client that waits for
 /// it is the caller's to know.
-pub(crate) async fn open(plan: &Plan) -> Result<Stream, Failure> {
-    let stream = connect(plan).await.map_err(|_| Failure::Connect)?;
+pub(crate) async fn open(plan: &Plan) -> Result<Stream, NoConnection> {
+    let stream = connect(plan).await?;
     let Some(tls) = &plan.tls else { return Ok(Stream::Plain(stream)) };
     let stream =
         tls.connector.connect(tls.name.clone(), stream).await.map_err(|_| Failure::Handshake)?;
     let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if plan.behaviour.protocol == Protocol::Http2 && !agreed {
-        return Err(Failure::Handshake);
+        return Err(Failure::Handshake.into());
     }
     Ok(Stream::Tls(Box::new(stream)))
 }
 
-async fn connect(plan: &Plan) -> io::Result<TcpStream> {
-    let mut failed = io::ErrorKind::AddrNotAvailable.into();
-    for address in &plan.addresses {
+async fn connect(plan: &Plan) -> Result<TcpStream, NoConnection> {
+    let mut why = NoConnection::Failed(Failure::Connect);
+    for (address, is_reachable) in &plan.addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                stream.set_nodelay(true)?;
+                is_reachable.store(true, Ordering::Relaxed);
+                stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
                 return Ok(stream);
             }
-            Err(error) => failed = error,
+            Err(error) => {
+                // Once this machine has failed, the other addresses prove nothing of the service.
+                if let Some(reason) = exhausted(&error, is_reachable.load(Ordering::Relaxed)) {
+                    why = NoConnection::Exhausted(reason);
+                }
+            }
         }
     }
-    Err(failed)
+    Err(why)
 }
 
 impl Stream {

@@ -48,7 +48,8 @@ impl Ending {
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// No connection: refused, unreachable, or nothing was left to open one with.
+    /// No connection: refused or unreachable. That this machine could open none is
+    /// [`NotOffered`].
     Connect,
     /// No agreement on TLS or on the protocol.
     Handshake,
@@ -100,12 +101,23 @@ pub enum NotOffered {
     Expired,
     /// As many retries waited for their time as may.
     RetriesFull,
+    /// A connection could not be opened, because this process or machine may have no more files
+    /// open.
+    NoFile,
+    /// A connection could not be opened, because every port of this machine that one could begin
+    /// at is in use, if only by connections that were closed a minute ago.
+    NoPort,
 }
 
 impl NotOffered {
     /// All of them.
-    pub const ALL: [NotOffered; 3] =
-        [NotOffered::BacklogFull, NotOffered::Expired, NotOffered::RetriesFull];
+    pub const ALL: [NotOffered; 5] = [
+        NotOffered::BacklogFull,
+        NotOffered::Expired,
+        NotOffered::RetriesFull,
+        NotOffered::NoFile,
+        NotOffered::NoPort,
+    ];
 
     /// The name in reports: `backlog_full`.
     pub fn name(self) -> &'static str {
@@ -113,6 +125,8 @@ impl NotOffered {
             NotOffered::BacklogFull => "backlog_full",
             NotOffered::Expired => "expired",
             NotOffered::RetriesFull => "retries_full",
+            NotOffered::NoFile => "no_file",
+            NotOffered::NoPort => "no_port",
         }
     }
 }

@@ -5,22 +5,23 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
 use tenfold_context::Moment;
 
-use crate::ending::{Ending, Failure, NotOffered};
+use crate::ending::NotOffered;
 use crate::live::Progress;
 use crate::plan::{SharedPlan, nanos, seed_of};
-use crate::record::{Finished, Record};
+use crate::record::Record;
 use crate::scenario::{Protocol, Values};
 
 mod captured;
 mod demand;
+mod end;
 mod seats;
 
 pub(crate) use captured::Captured;
 pub(crate) use demand::Demand;
+pub(crate) use end::End;
 pub(crate) use seats::{Cut, Seat};
 
 use demand::{Later, Wish};
@@ -35,9 +36,6 @@ const BATCH: usize = 64;
 
 /// What one turn reads from a connection at most.
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
-
-/// No `retry-after` is waited for longer than this; no client would.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// A request on its way. Moments are nanoseconds since the start of the run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,25 +55,15 @@ pub(crate) struct Job {
     pub(crate) intended: u64,
     /// Since when it waits for a connection; none if it found one.
     pub(crate) waits_since: Option<u64>,
+    /// When it left the line of those for whom no connection was free; none if it never stood
+    /// there.
+    pub(crate) left_line: Option<u64>,
     /// When its first byte was written.
     pub(crate) sent: Option<u64>,
     pub(crate) leaves: bool,
     pub(crate) reads_slowly: bool,
     /// Whether it has already met a connection that was closed in the moment of its use.
     pub(crate) resent: bool,
-}
-
-/// How the attempt to get an answer ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
-    /// An answer came. Whether in time is decided here.
-    Answer {
-        status: u16,
-        body_is_right: bool,
-        retry_after: Option<Duration>,
-    },
-    Failed(Failure),
-    Cut(Cut),
 }
 
 /// Everything of one thread, shared by its tasks.
@@ -148,7 +136,7 @@ impl Shared {
         let now = self.now();
         let mut engine = self.engine.borrow_mut();
         engine.end(seat, end, now);
-        engine.reseat(seat);
+        engine.reseat(seat, now);
         engine.awake = Some(seat);
         engine.dispatch(self, now);
         engine.awake = None;
@@ -161,12 +149,13 @@ impl Shared {
         let mut engine = self.engine.borrow_mut();
         engine.end(seat, end, now);
         engine.seats.close(seat);
-        engine.lose_connection(self);
+        engine.lose_connection(self, now);
     }
 
     /// Ends a connection whose seats are closed, or will close themselves.
     pub(crate) fn close_connection(self: &Rc<Shared>) {
-        self.engine.borrow_mut().lose_connection(self);
+        let now = self.now();
+        self.engine.borrow_mut().lose_connection(self, now);
     }
 
     /// Sends the request of a seat again on a new connection, because the old one was closed in
@@ -199,9 +188,10 @@ impl Shared {
 
     /// Further seats on a connection of HTTP/2, with what waits for one.
     pub(crate) fn add_seat(&self) -> Seat {
+        let now = self.now();
         let mut engine = self.engine.borrow_mut();
         let seat = engine.seats.open();
-        engine.reseat(seat);
+        engine.reseat(seat, now);
         seat
     }
 
@@ -320,6 +310,7 @@ impl Engine {
             Wish::Retry(job) => Job {
                 phase: self.plan.phase(job.intended),
                 waits_since: None,
+                left_line: None,
                 sent: None,
                 resent: false,
                 ..*job
@@ -358,7 +349,7 @@ impl Engine {
     fn place(&mut self, shared: &Rc<Shared>, job: Job, now: u64) {
         if job.intended + self.plan.timeout_ns <= now {
             // So late that its client is gone: the generator was stuck.
-            self.note_lag(now.saturating_sub(job.intended));
+            self.note_lag(&job, now);
             self.skip(&job, NotOffered::Expired, now);
         } else if let Some(seat) = self.seats.take_idle() {
             self.seat(seat, job);
@@ -367,7 +358,7 @@ impl Engine {
             }
         } else {
             if !job.resent {
-                self.note_lag(now.saturating_sub(job.intended));
+                self.note_lag(&job, now);
             }
             let job = Job { waits_since: Some(now), ..job };
             if self.connections < self.plan.behaviour.connections_max.div_ceil(self.plan.threads) {
@@ -406,16 +397,21 @@ impl Engine {
     }
 
     /// Gives a seat to whoever has waited longest, or makes it idle.
-    fn reseat(&mut self, seat: Seat) {
-        match self.backlog.pop_front() {
+    fn reseat(&mut self, seat: Seat, now: u64) {
+        match self.next_in_line(now) {
             Some(job) => self.seat(seat, job),
             None => self.seats.make_idle(seat),
         }
     }
 
-    fn lose_connection(&mut self, shared: &Rc<Shared>) {
+    /// Whoever has waited longest for a connection.
+    fn next_in_line(&mut self, now: u64) -> Option<Job> {
+        self.backlog.pop_front().map(|job| Job { left_line: Some(now), ..job })
+    }
+
+    fn lose_connection(&mut self, shared: &Rc<Shared>, now: u64) {
         self.connections -= 1;
-        if let Some(job) = self.backlog.pop_front() {
+        if let Some(job) = self.next_in_line(now) {
             self.open(shared, job);
         }
     }
@@ -424,95 +420,15 @@ impl Engine {
     pub(crate) fn note_sent(&mut self, job: &Job, now: u64) {
         match job.waits_since {
             _ if job.resent => {}
-            None => self.note_lag(now.saturating_sub(job.intended)),
+            None => self.note_lag(job, now),
             Some(since) => {
-                let wait_us = now.saturating_sub(since) / 1000;
-                let noted = self.record.connection_wait_us.record(wait_us);
-                noted.expect("a histogram that resizes itself takes every value");
+                self.record.note_connection_wait(job.phase, now.saturating_sub(since) / 1000);
             }
         }
     }
 
-    fn note_lag(&mut self, lag: u64) {
-        let noted = self.record.lag_us.record(lag / 1000);
-        noted.expect("a histogram that resizes itself takes every value");
-    }
-
-    fn skip(&mut self, job: &Job, reason: NotOffered, now: u64) {
-        self.record.skip((job.phase, job.class, job.attempt > 0), job.intended, reason);
-        self.progress.not_offered += 1;
-        // Whose request finds no place and who thinks of nothing would come back at once, for ever.
-        self.release_user(job, now + 1_000_000);
-    }
-
-    fn end(&mut self, seat: Seat, end: End, now: u64) {
-        let Some(job) = self.seats.vacate(seat) else { return };
-        let good = &self.plan.requests[job.request];
-        let latency = now.saturating_sub(job.intended);
-        let (ending, retry_after, again) = match end {
-            End::Answer { status, body_is_right, retry_after } => {
-                let right = good.request.good.takes(status);
-                let refused = status == 429 || status == 503;
-                let ending = match (right, refused) {
-                    (true, _) if !body_is_right => Ending::Wrong,
-                    (true, _) if latency > good.latency_max_ns => Ending::Slow,
-                    (true, _) => Ending::Good,
-                    (false, true) => Ending::Refused,
-                    (false, false) => Ending::Wrong,
-                };
-                (ending, retry_after, !right && (refused || status >= 500))
-            }
-            End::Failed(failure) => {
-                self.record.fail(failure);
-                (Ending::Failed, None, true)
-            }
-            End::Cut(Cut::Left) => (Ending::LeftEarly, None, false),
-            End::Cut(Cut::TimedOut) => (Ending::TimedOut, None, true),
-            End::Cut(Cut::Gone) => {
-                self.record.fail(Failure::Reset);
-                (Ending::Failed, None, true)
-            }
-        };
-        let retry = job.attempt > 0;
-        let Job { phase, class, intended, sent, .. } = job;
-        let finished = Finished { phase, class, retry, intended, sent, ended: now, ending };
-        self.record.finish(&finished);
-        self.progress.end(ending, latency / 1000);
-        if !(again && self.retry(&job, retry_after, now)) {
-            self.release_user(&job, now);
-        }
-    }
-
-    /// Whether the client asks again later.
-    fn retry(&mut self, job: &Job, retry_after: Option<Duration>, now: u64) -> bool {
-        let retries = &self.plan.behaviour.retries;
-        let attempt = job.attempt + 1;
-        if attempt > retries.max {
-            return false;
-        }
-        let wait = retries.wait(attempt, retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)));
-        let job = Job { attempt, intended: now + nanos(wait), ..*job };
-        if job.intended >= self.demand.ends() {
-            return false;
-        }
-        if self.later.len() >= self.plan.behaviour.backlog_max.max(1) {
-            let phase = self.plan.phase(job.intended);
-            self.record.intend(phase, job.class, true, job.intended);
-            self.progress.intended += 1;
-            self.progress.not_offered += 1;
-            let kind = (phase, job.class, true);
-            self.record.skip(kind, job.intended, NotOffered::RetriesFull);
-            return false;
-        }
-        self.schedule(Later { due: job.intended, wish: Wish::Retry(job) });
-        true
-    }
-
-    /// A user of a closed loop thinks, and comes back.
-    fn release_user(&mut self, job: &Job, now: u64) {
-        if let Some(later) = self.demand.comes_back(job, now) {
-            self.schedule(later);
-        }
+    fn note_lag(&mut self, job: &Job, now: u64) {
+        self.record.note_lag(job.phase, now.saturating_sub(job.intended) / 1000);
     }
 
     fn schedule(&mut self, later: Later) {

@@ -120,6 +120,8 @@ impl Address {
                 }
                 Ok(bytes) => answer.extend_from_slice(&chunk[..bytes]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What the system says then is "resource temporarily unavailable".
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io(late())),
                 Err(error) => return Err(io(error)),
             }
         }
@@ -148,9 +150,13 @@ impl Address {
 fn left(deadline: Moment) -> io::Result<Duration> {
     let left = deadline.since(Moment::now());
     if left.is_zero() {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long"));
+        return Err(late());
     }
     Ok(left)
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it took too long")
 }
 
 fn status_and_head(answer: &[u8]) -> Option<(u16, usize)> {

@@ -23,7 +23,7 @@ use crate::scenario::Good;
 mod answer;
 
 use answer::Answer;
-pub(crate) use answer::seconds_of;
+pub(crate) use answer::wait_of;
 
 /// How often per second a slow reader reads.
 const SIPS_PER_SECOND: u32 = 10;
@@ -34,7 +34,7 @@ pub(crate) async fn serve(shared: Rc<Shared>, seat: Seat) {
     let plan = shared.plan.clone();
     match until_cut(&shared, seat, connection::open(&plan)).await {
         Err(cut) => shared.close(seat, End::Cut(cut)),
-        Ok(Err(failure)) => shared.close(seat, End::Failed(failure)),
+        Ok(Err(why)) => shared.close(seat, why.into()),
         Ok(Ok(stream)) => {
             let mut connection = Connection {
                 shared,

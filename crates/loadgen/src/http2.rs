@@ -11,10 +11,10 @@ use h2::client::{self, SendRequest};
 use http::{HeaderValue, Request};
 
 use crate::ANSWER_BYTES_MAX;
-use crate::connection;
+use crate::connection::{self, NoConnection};
 use crate::ending::Failure;
 use crate::engine::{End, Job, Seat, Shared};
-use crate::http1::{body_is_right, capture, seconds_of, until_cut};
+use crate::http1::{body_is_right, capture, until_cut, wait_of};
 use crate::scenario::Escape;
 
 /// What the service may send before it must wait for us: enough that it never does.
@@ -25,7 +25,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
     let sender = match until_cut(&shared, first, open(&shared)).await {
         Ok(Ok(sender)) => sender,
-        Ok(Err(failure)) => return shared.close(first, End::Failed(failure)),
+        Ok(Err(why)) => return shared.close(first, why.into()),
         Err(cut) => return shared.close(first, End::Cut(cut)),
     };
     let streams = shared.plan.behaviour.streams_max;
@@ -42,7 +42,7 @@ struct Connection {
     seats: Cell<usize>,
 }
 
-async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, Failure> {
+async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, NoConnection> {
     let plan = shared.plan.clone();
     let stream = connection::open(&plan).await?;
     let (sender, connection) = client::Builder::new()
@@ -132,7 +132,7 @@ async fn answer(
     let retry_after = response
         .headers()
         .get(http::header::RETRY_AFTER)
-        .and_then(|value| seconds_of(value.as_bytes()));
+        .and_then(|value| wait_of(value.as_bytes()));
     let prepared = &shared.plan.requests[job.request];
     let mut kept = Vec::new();
     let mut body = response.into_body();

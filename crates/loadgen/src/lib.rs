@@ -37,6 +37,7 @@ mod connection;
 mod ending;
 mod engine;
 mod fetch;
+mod files;
 mod follow;
 mod http1;
 mod http2;
@@ -76,10 +77,11 @@ pub use report::{
 };
 pub use run::{Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
+pub use scrape::{MetricsError, check_metrics};
 pub use search::{Found, Search, SearchLimits, Step, Verdict};
 pub use settle::Unloaded;
 pub use usl::{Law, Point, Term};
-pub use validity::{Limit, Validity};
+pub use validity::{Limit, Shortfall, Validity};
 
 /// Histograms as they are in a [`Record`], for whoever draws or stores them.
 pub use hdrhistogram;

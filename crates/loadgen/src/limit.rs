@@ -21,7 +21,7 @@ use crate::usl::Law;
 
 mod interval;
 
-/// How to search. The defaults find the limit of a quick service in about 40 seconds.
+/// How to search. The defaults find the limit of a quick service in less than a minute.
 #[derive(Clone, Debug)]
 pub struct LimitOptions {
     /// How fine, how far, and with how many probes. Its first rate is a least one: see
@@ -34,6 +34,8 @@ pub struct LimitOptions {
     pub probe: Duration,
     /// How long a probe is at most, whatever else it would need.
     pub probe_max: Duration,
+    /// How long the highest rate that was held is offered once more, to see that it lasts.
+    pub lasting: Duration,
     /// A probe is so long that it has this many requests.
     pub requests_min: u32,
     /// The share of requests that must be good, between 0 and 1.
@@ -60,6 +62,7 @@ impl Default for LimitOptions {
             rate_first: None,
             probe: Duration::from_millis(1800),
             probe_max: Duration::from_secs(15),
+            lasting: Duration::from_secs(6),
             requests_min: 60,
             good_share_min: 0.99,
             rest: Duration::from_millis(250),
@@ -221,7 +224,7 @@ impl Hunt<'_> {
         while self.end.is_none() {
             match self.search.step() {
                 Step::Done(found) => self.end = Some(End::Found(found)),
-                Step::Probe { rate } => self.ask(rate)?,
+                Step::Probe { rate, lasting } => self.ask(rate, lasting)?,
             }
         }
         Ok(())
@@ -229,10 +232,10 @@ impl Hunt<'_> {
 
     /// Offers a rate and notes the verdict. A probe that the generator spoilt is repeated once,
     /// because on a shared machine that is mostly a neighbour.
-    fn ask(&mut self, rate: f64) -> Result<(), RunError> {
-        let mut verdict = self.probe(rate)?;
+    fn ask(&mut self, rate: f64, lasting: bool) -> Result<(), RunError> {
+        let mut verdict = self.probe(rate, lasting)?;
         if verdict == Verdict::Invalid && self.end.is_none() {
-            verdict = self.probe(rate)?;
+            verdict = self.probe(rate, lasting)?;
         }
         if !matches!(self.end, Some(End::Stopped)) {
             self.search.note(verdict);
@@ -240,10 +243,11 @@ impl Hunt<'_> {
         Ok(())
     }
 
-    fn probe(&mut self, rate: f64) -> Result<Verdict, RunError> {
+    fn probe(&mut self, rate: f64, lasting: bool) -> Result<Verdict, RunError> {
+        let duration = duration(self.options, rate, self.unloaded.p50_ms);
         let demand = Demand {
             rate,
-            duration: duration(self.options, rate, self.unloaded.p50_ms),
+            duration: if lasting { duration.max(self.options.lasting) } else { duration },
             good_share_min: self.options.good_share_min,
             unloaded_p50_ms: self.unloaded.p50_ms,
         };

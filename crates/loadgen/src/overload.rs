@@ -4,16 +4,17 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use crate::arrival::{Schedule, Spacing};
+use crate::ending::Ending;
+use crate::files::connections_possible;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
+use crate::probe::quantile_ms;
 use crate::record::Timeline;
 use crate::run::{Run, RunError};
 use crate::scenario::Scenario;
-use crate::settle::{Trickle, Unloaded, trickle};
+use crate::settle::{Trickle, Unloaded, trickle, well_behaved};
 
 mod bounds;
 mod cold;
@@ -36,14 +37,15 @@ use pause::Pausing;
 const REST_TIMES: f64 = 0.5;
 
 /// How long one client asks alone at first, to learn what quick is.
-const UNLOADED: Duration = Duration::from_secs(2);
+const UNLOADED: Duration = Duration::from_secs(1);
+
+/// How long so much of the limit is offered before the first multiple as after the last: what is
+/// compared with it then should have been as busy.
+const BEFORE: Duration = Duration::from_secs(3);
 
 /// No more connections than this are opened unless it is told so. Each costs memory on both
 /// sides, and a service that lets more than this wait has shown what it does.
 const CONNECTIONS_MAX: usize = 4096;
-
-/// Files that a generator needs beside its connections.
-const OTHER_FILES: usize = 128;
 
 /// What to offer.
 #[derive(Clone, Debug)]
@@ -90,9 +92,9 @@ impl OverloadOptions {
 /// What is seen of an overload under way. Whoever watches ends it with [`ControlFlow::Break`].
 #[derive(Clone, Debug)]
 pub enum OverloadEvent<'e> {
-    /// One client asks alone.
+    /// One client asks alone, and then as many as hold half of the limit.
     Unloaded {
-        /// For how long.
+        /// For how long by now.
         waited: Duration,
     },
     /// A phase begins.
@@ -206,6 +208,10 @@ pub fn past(
         Trickle::Unwell(why) => return Err(OverloadError::Unwell { why }),
         Trickle::Stopped => (Unloaded { p50_ms: f64::NAN, p99_ms: f64::NAN }, true),
     };
+    let (before, stopped) = match stopped {
+        true => (unloaded.clone(), true),
+        false => before(scenario, options, &unloaded, watch)?,
+    };
     if let (Some(cold), false) = (&options.variants.cold, stopped) {
         cold.call()?;
     }
@@ -244,7 +250,7 @@ pub fn past(
     let from = options.hold * options.times.len() as u32;
     let recovery = match outcome.stopped {
         true => Recovery::stopped(),
-        false => recovery::of(&outcome.record.timeline, from, from + options.rest, &unloaded),
+        false => recovery::of(&outcome.record.timeline, from, from + options.rest, &before),
     };
     Ok(OverloadReport {
         limit_per_second: options.limit_per_second,
@@ -255,6 +261,29 @@ pub fn past(
         stopped: outcome.stopped,
         outcome,
     })
+}
+
+/// How quick the service is at the load that comes after the multiples, without what is done to it
+/// on top; and whether somebody has seen enough.
+fn before(
+    scenario: &Scenario,
+    options: &OverloadOptions,
+    unloaded: &Unloaded,
+    watch: &mut dyn FnMut(&OverloadEvent<'_>) -> ControlFlow<()>,
+) -> Result<(Unloaded, bool), RunError> {
+    let load = Schedule::constant(options.limit_per_second * REST_TIMES, BEFORE);
+    let run = Run::open(&well_behaved(scenario), load.spaced(options.spacing));
+    let outcome = follow(run.threads(options.threads).seed(options.seed), &mut |snapshot| {
+        watch(&OverloadEvent::Unloaded { waited: UNLOADED + snapshot.elapsed })
+    })?;
+    let latencies_us = outcome.record.total().latencies_us(&[Ending::Good, Ending::Slow]);
+    // One client alone may have met a hiccup that the many did not.
+    let slower = |alone_ms: f64, quantile| {
+        quantile_ms(&latencies_us, quantile).map_or(alone_ms, |ms| ms.max(alone_ms))
+    };
+    let before =
+        Unloaded { p50_ms: slower(unloaded.p50_ms, 0.5), p99_ms: slower(unloaded.p99_ms, 0.99) };
+    Ok((before, outcome.stopped))
 }
 
 fn stretches(options: &OverloadOptions) -> Result<Vec<Stretch>, OverloadError> {
@@ -296,9 +325,9 @@ fn stretch_at(stretches: &[Stretch], moment: Duration) -> usize {
 fn connections_needed(scenario: &Scenario, stretches: &[Stretch]) -> usize {
     let rate_max = stretches.iter().map(|stretch| stretch.rate).fold(0.0, f64::max);
     let waiting = (rate_max * scenario.behaviour.timeout.as_secs_f64()).ceil() as usize;
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft as usize);
-    let may_open = files.saturating_sub(OTHER_FILES).clamp(1, CONNECTIONS_MAX);
-    waiting.min(may_open).max(scenario.behaviour.connections_max)
+    waiting
+        .min(connections_possible().clamp(1, CONNECTIONS_MAX))
+        .max(scenario.behaviour.connections_max)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::Method;
@@ -13,7 +14,8 @@ use crate::tls::Tls;
 /// What every thread of a run shares, unchanging.
 pub(crate) struct Plan {
     pub(crate) target: Target,
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// Where the service is, and whether a connection to there has been opened yet.
+    pub(crate) addresses: Vec<(SocketAddr, AtomicBool)>,
     pub(crate) tls: Option<Tls>,
     pub(crate) requests: Vec<Prepared>,
     pub(crate) behaviour: Behaviour,
@@ -51,9 +53,10 @@ impl Plan {
         threads: usize,
     ) -> Result<Plan, StartError> {
         let target = scenario.target.clone();
-        let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
+        let addresses: Vec<_> = (target.host.as_str(), target.port)
             .to_socket_addrs()
             .map_err(|error| StartError::Resolve { host: target.host.clone(), error })?
+            .map(|address| (address, AtomicBool::new(false)))
             .collect();
         if addresses.is_empty() {
             let error = std::io::Error::other("the name has no address");

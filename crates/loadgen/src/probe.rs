@@ -2,6 +2,7 @@
 //! outcome alone, so that it can be tested without a service.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -14,7 +15,7 @@ use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::search::Verdict;
 use crate::usl::Point;
-use crate::validity::{Limit, Validity};
+use crate::validity::{Limit, Shortfall, Validity};
 
 /// Growth of less than a tenth is no trend: medians of steady services move that much.
 const GROWTH_MIN: f64 = 0.1;
@@ -108,7 +109,8 @@ impl Demand {
 
 /// Judges the outcome of [`Demand::run`].
 pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
-    let parts: Vec<Tally> = (0..outcome.record.phases.len()).map(|n| phase(outcome, n)).collect();
+    let record = &outcome.record;
+    let parts: Vec<Tally> = (0..record.phases.len()).map(|part| record.phase(part)).collect();
     let whole = sum(&parts);
     let after_warm_up = parts.get(1..).unwrap_or_default();
     let steady = sum(after_warm_up);
@@ -158,7 +160,8 @@ fn verdict(
     if steady.intended == 0 {
         return (Verdict::Invalid, "it was too short for a single request".to_owned());
     }
-    if is_generators_fault(outcome, &outcome.record.total(), demand.unloaded_p50_ms) {
+    // What the warm-up lacked does not matter, unless the rest lacked it too.
+    if is_generators_fault(outcome, 1..outcome.record.phases.len(), demand.unloaded_p50_ms) {
         return (Verdict::Invalid, outcome.validity.to_string());
     }
     let (share, share_min) = (steady.good_share(), demand.good_share_min);
@@ -183,33 +186,43 @@ fn verdict(
     }
 }
 
-/// Whether the generator, and not the service, kept requests from being offered in time.
+/// Whether the generator, and not the service, kept requests of these phases from being offered in
+/// time.
 ///
 /// That no connection was free is the service's doing where it kept them longer than twice as
 /// long as when nobody else asks, or gave no right answer at all: more connections would only
 /// wait with the others. Neither is it the generator's lag that a service shows whose latencies
 /// are many times that.
-pub(crate) fn is_generators_fault(outcome: &Outcome, tally: &Tally, unloaded_p50_ms: f64) -> bool {
-    let Validity::Generator(limits) = &outcome.validity else { return false };
-    let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
-    limits.iter().any(|limit| match limit {
-        Limit::Lag { cpu_share, .. } if *cpu_share >= CPU_SHARE_FULL => true,
-        Limit::Lag { p99: lag, .. } => {
-            let lag_ms = lag.as_secs_f64() * 1e3;
-            quantile_ms(&latencies_us, 0.99).is_some_and(|p99_ms| p99_ms < LAG_TIMES * lag_ms)
-        }
-        // The run's limit need not be that of the part that is looked at.
-        Limit::Connections { .. } if !misses_some(tally) => false,
-        Limit::Connections { .. } => {
-            let service_ms = tally.service_us().and_then(|service_us| quantile_ms(service_us, 0.5));
-            service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
+pub(crate) fn is_generators_fault(
+    outcome: &Outcome,
+    phases: Range<usize>,
+    unloaded_p50_ms: f64,
+) -> bool {
+    let Validity::Generator(shortfalls) = &outcome.validity else { return false };
+    shortfalls.iter().any(|Shortfall { phase, limit }| {
+        let tally = match phase {
+            Some((number, _)) if !phases.contains(number) => return false,
+            Some((number, _)) => outcome.record.phase(*number),
+            None => {
+                let parts = phases.clone().map(|number| outcome.record.phase(number));
+                sum(&parts.collect::<Vec<_>>())
+            }
+        };
+        match limit {
+            Limit::Files { .. } | Limit::Ports { .. } => true,
+            Limit::Lag { cpu_share, .. } if *cpu_share >= CPU_SHARE_FULL => true,
+            Limit::Lag { p99: lag, .. } => {
+                let lag_ms = lag.as_secs_f64() * 1e3;
+                let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
+                quantile_ms(&latencies_us, 0.99).is_some_and(|p99_ms| p99_ms < LAG_TIMES * lag_ms)
+            }
+            Limit::Connections { .. } => {
+                let service_us = tally.service_us();
+                let service_ms = service_us.and_then(|service_us| quantile_ms(service_us, 0.5));
+                service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
+            }
         }
     })
-}
-
-/// Whether more than one request in a thousand found no connection, as in [`Validity`].
-fn misses_some(tally: &Tally) -> bool {
-    tally.not_offered as f64 > 0.001 * tally.intended as f64
 }
 
 fn trend(middle: &Tally, end: &Tally, apart: Duration) -> Option<Trend> {
@@ -231,16 +244,6 @@ fn grows_throughout(parts: &[Tally]) -> bool {
 fn median_ms(tally: &Tally) -> Option<f64> {
     let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
     (latencies_us.len() >= ANSWERS_MIN).then(|| quantile_ms(&latencies_us, 0.5)).flatten()
-}
-
-/// A phase, all classes and attempts together.
-pub(crate) fn phase(outcome: &Outcome, number: usize) -> Tally {
-    let classes = outcome.record.phases[number].classes.iter();
-    classes.fold(Tally::default(), |mut sum, class| {
-        sum.absorb(&class.first);
-        sum.absorb(&class.retries);
-        sum
-    })
 }
 
 fn sum(tallies: &[Tally]) -> Tally {

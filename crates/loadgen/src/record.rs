@@ -47,6 +47,12 @@ pub struct Record {
 pub struct PhaseRecord {
     /// One per class of the scenario, in its order.
     pub classes: Vec<ClassRecord>,
+    /// How many were not offered, in the order of [`NotOffered::ALL`].
+    pub not_offered: [u64; NotOffered::ALL.len()],
+    /// As [`Record::lag_us`], of the requests that were intended in this phase.
+    pub lag_us: Histogram<u64>,
+    /// As [`Record::connection_wait_us`], of the requests that were intended in this phase.
+    pub connection_wait_us: Histogram<u64>,
 }
 
 /// What was seen of one class.
@@ -74,7 +80,12 @@ pub(crate) struct Finished {
 
 impl Record {
     pub(crate) fn new(phases: usize, classes: usize) -> Record {
-        let phase = PhaseRecord { classes: vec![ClassRecord::default(); classes] };
+        let phase = PhaseRecord {
+            classes: vec![ClassRecord::default(); classes],
+            not_offered: [0; NotOffered::ALL.len()],
+            lag_us: histogram(),
+            connection_wait_us: histogram(),
+        };
         Record {
             phases: vec![phase; phases],
             timeline: Timeline::new(classes),
@@ -87,6 +98,19 @@ impl Record {
             connections_peak: 0,
             bytes_read: 0,
         }
+    }
+
+    /// All classes and attempts of a phase together.
+    ///
+    /// # Panics
+    /// If the run has no such phase.
+    pub fn phase(&self, phase: usize) -> Tally {
+        let mut sum = Tally::default();
+        for class in &self.phases[phase].classes {
+            sum.absorb(&class.first);
+            sum.absorb(&class.retries);
+        }
+        sum
     }
 
     /// All phases and attempts of a class together.
@@ -134,6 +158,7 @@ impl Record {
         reason: NotOffered,
     ) {
         self.not_offered[reason as usize] += 1;
+        self.phases[phase].not_offered[reason as usize] += 1;
         self.tally(phase, class, retry).not_offered += 1;
         self.timeline.at(intended).not_offered += 1;
     }
@@ -148,6 +173,26 @@ impl Record {
             self.phases[finished.phase].classes[finished.class].satisfied += 1;
         }
         self.timeline.at(finished.intended).end(finished.class, ending, latency_us);
+    }
+
+    /// Notes that it was the wait for a connection that left a request too little time.
+    pub(crate) fn spoil(&mut self, (phase, class, retry): (usize, usize, bool)) {
+        self.tally(phase, class, retry).spoilt += 1;
+    }
+
+    /// Notes how late a request was sent, or ready to be.
+    pub(crate) fn note_lag(&mut self, phase: usize, lag_us: u64) {
+        for histogram in [&mut self.lag_us, &mut self.phases[phase].lag_us] {
+            histogram.record(lag_us).expect("a histogram that resizes itself takes every value");
+        }
+    }
+
+    /// Notes how long a request waited for a connection.
+    pub(crate) fn note_connection_wait(&mut self, phase: usize, wait_us: u64) {
+        for histogram in [&mut self.connection_wait_us, &mut self.phases[phase].connection_wait_us]
+        {
+            histogram.record(wait_us).expect("a histogram that resizes itself takes every value");
+        }
     }
 
     pub(crate) fn leave_unfinished(&mut self, (phase, class, retry): (usize, usize, bool)) {
@@ -171,6 +216,9 @@ impl Record {
                 class.retries.absorb(&other.retries);
                 class.satisfied += other.satisfied;
             }
+            sum(&mut phase.not_offered, &others.not_offered);
+            absorb(&mut phase.lag_us, &others.lag_us);
+            absorb(&mut phase.connection_wait_us, &others.connection_wait_us);
         }
         self.timeline.absorb(&other.timeline);
         absorb(&mut self.lag_us, &other.lag_us);

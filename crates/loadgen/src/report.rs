@@ -117,13 +117,19 @@ impl Report {
         compare::of(earlier, self)
     }
 
-    /// Writes both reports into a folder, which is made if it is not there; the address of the
-    /// one for people.
+    /// The pictures of the report for people, each with the name of its file: SVG that needs no
+    /// page around it.
+    pub fn pictures(&self) -> Vec<(&'static str, String)> {
+        html::pictures(self)
+    }
+
+    /// Writes both reports and the pictures into a folder, which is made if it is not there; the
+    /// address of the one for people.
     ///
     /// # Errors
     /// When something cannot be written.
     pub fn save(&self, folder: &Path) -> Result<PathBuf, SaveError> {
-        save(self.to_json(), self.to_html(), folder)
+        save(self, self.to_html(), folder)
     }
 
     /// The same, with an earlier report beside it in the one for people.
@@ -131,7 +137,7 @@ impl Report {
     /// # Errors
     /// As [`Report::save`].
     pub fn save_beside(&self, earlier: &Report, folder: &Path) -> Result<PathBuf, SaveError> {
-        save(self.to_json(), self.to_html_beside(earlier), folder)
+        save(self, self.to_html_beside(earlier), folder)
     }
 
     /// Reads what [`Report::save`] wrote: the file for machines, or the folder that it is in.
@@ -147,16 +153,21 @@ impl Report {
     }
 }
 
-fn save(json: String, html: String, folder: &Path) -> Result<PathBuf, SaveError> {
+fn save(report: &Report, html: String, folder: &Path) -> Result<PathBuf, SaveError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| SaveError { path, error }
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
-    let (json_file, html_file) = (folder.join(JSON), folder.join(HTML));
-    std::fs::write(&json_file, json).map_err(failed(&json_file))?;
-    std::fs::write(&html_file, html).map_err(failed(&html_file))?;
-    Ok(html_file)
+    let write = |name: &str, text: String| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).map_err(failed(&file)).map(|()| file)
+    };
+    for (name, picture) in report.pictures() {
+        write(name, picture)?;
+    }
+    write(JSON, report.to_json())?;
+    write(HTML, html)
 }
 
 /// A report cannot be written.

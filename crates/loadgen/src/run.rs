@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::arrival::Schedule;
 use crate::engine::Demand;
+use crate::files::connections_possible;
 use crate::live::{Progress, Snapshot};
 use crate::outcome::{Outcome, Phase};
 use crate::plan::{Plan, nanos};
@@ -107,9 +108,15 @@ impl Run {
     /// Begins to send.
     ///
     /// # Errors
-    /// When the service's name has no address, TLS cannot be made ready, or threads cannot be
-    /// started. That nobody listens there is no error, but what is measured.
+    /// When more connections are wanted than this process may open, after it has raised its own
+    /// limit of open files as far as it may; when the service's name has no address, TLS cannot be
+    /// made ready, or threads cannot be started. That nobody listens there is no error, but what is measured.
     pub fn start(self) -> Result<Running, StartError> {
+        let connections_max = self.scenario.behaviour.connections_max;
+        let possible = connections_possible();
+        if connections_max > possible {
+            return Err(StartError::Connections { connections_max, possible });
+        }
         let duration = self.duration();
         let mut phases = self.phases;
         if phases.is_empty() {
@@ -148,7 +155,6 @@ impl Run {
                 }
             }
         }
-        let connections_max = self.scenario.behaviour.connections_max;
         Ok(Running { common, threads, phases, scenario: self.scenario, connections_max })
     }
 
@@ -239,7 +245,7 @@ impl Running {
         let phases = std::mem::take(&mut self.phases);
         let classes = self.scenario.classes.clone();
         Ok(Outcome {
-            validity: Validity::of(&record, self.connections_max, cpu_share),
+            validity: Validity::of(&record, &phases, self.connections_max, cpu_share),
             record,
             phases,
             classes,
@@ -308,6 +314,17 @@ pub enum StartError {
     /// The scenario has no request that could be chosen.
     #[error("the scenario has no request with a weight above 0")]
     NothingToSend,
+    /// More connections are wanted than this process may open.
+    #[error(
+        "connections_max is {connections_max}, but this process may have no more than {possible} \
+         connections open: lower it, or allow more open files (ulimit -n)"
+    )]
+    Connections {
+        /// How many the scenario wants.
+        connections_max: usize,
+        /// How many are possible, beside the other files of the process.
+        possible: usize,
+    },
     /// A thread cannot be started.
     #[error("cannot start a thread: {error}")]
     Thread {

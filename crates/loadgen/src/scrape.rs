@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenfold_context::Moment;
 
-use crate::fetch::Address;
+use crate::fetch::{Address, FetchError};
 use crate::scenario::Scenario;
 
 mod change;
@@ -15,6 +15,11 @@ mod text;
 
 pub(crate) use change::Change;
 pub(crate) use machine::Machine;
+#[cfg(test)]
+pub(crate) use machine::{MachineChange, Memory};
+
+/// Enough of a page to see what it is instead.
+const BEGINS_CHARACTERS: usize = 40;
 
 /// What a service tells at one moment: values by the name of their metric.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,13 +43,49 @@ pub(crate) struct Sample {
     told: Option<Result<Scrape, String>>,
 }
 
+/// Why a service's metrics cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// There is no page.
+    #[error("no metrics from {0}")]
+    Fetch(#[from] FetchError),
+    /// What is there holds no metric.
+    #[error(
+        "no metrics from {url}: the page has no line in Prometheus' text format ({begins:?} is how it \
+         begins)"
+    )]
+    Other {
+        /// The address that was given.
+        url: String,
+        /// The first characters of the page.
+        begins: String,
+    },
+}
+
+/// Reads a service's metrics once, so that a wrong address is told before a load and not after.
+///
+/// # Errors
+/// When there is no page, or it is not Prometheus' text format.
+pub fn check_metrics(address: &Address) -> Result<(), MetricsError> {
+    read(address).map(drop)
+}
+
+fn read(address: &Address) -> Result<Scrape, MetricsError> {
+    let page = address.get()?;
+    let page = String::from_utf8_lossy(&page);
+    let scrape = Scrape::parse(&page);
+    if scrape.metrics.is_empty() {
+        let begins = page.trim_start().chars().take(BEGINS_CHARACTERS).collect();
+        return Err(MetricsError::Other { url: address.url(), begins });
+    }
+    Ok(scrape)
+}
+
 impl Sample {
     /// Looks now.
     pub(crate) fn take(scenario: &Scenario, metrics: Option<&Address>) -> Sample {
-        let told = metrics.map(|address| {
-            let page = address.get().map_err(|error| error.to_string())?;
-            Ok(Scrape::parse(&String::from_utf8_lossy(&page)))
-        });
+        let told = metrics.map(|address| read(address).map_err(|error| error.to_string()));
         let machine = is_loopback(&scenario.target.host).then(Machine::now).flatten();
         Sample { at: Moment::now(), machine, told }
     }
@@ -104,6 +145,9 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -114,6 +158,34 @@ mod tests {
         for host in ["10.0.0.1", "shop.example", "localhost.example"] {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    /// What is said of a server that answers like this.
+    fn checked(answer: &'static str) -> Result<(), MetricsError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let checked = check_metrics(&Address::parse(&url).unwrap());
+        server.join().unwrap();
+        checked
+    }
+
+    #[test]
+    fn an_address_without_metrics_is_told_before_it_is_relied_on() {
+        checked("HTTP/1.1 200 OK\r\n\r\n# HELP up x\nup 1\n").unwrap();
+        let missing = checked("HTTP/1.1 404 Not Found\r\n\r\n").unwrap_err().to_string();
+        assert!(missing.starts_with("no metrics from http://127.0.0.1:"), "{missing}");
+        assert!(missing.ends_with("/metrics: status 404"), "{missing}");
+        let page =
+            "HTTP/1.1 200 OK\r\n\r\n<!DOCTYPE html>\n<p>Welcome to 1 of our pages of 3 000</p>";
+        let other = checked(page).unwrap_err().to_string();
+        assert!(other.contains("no line in Prometheus' text format (\"<!DOCTYPE html>"), "{other}");
+        assert!(checked("HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 
     #[test]

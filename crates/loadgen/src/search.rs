@@ -2,8 +2,9 @@
 //! clock and network, so that it can be played against models of services.
 //!
 //! Coarse steps up until a rate is not held twice, then halving of the gap between held and not held,
-//! in ratios; the two rates at the edge are offered again until each has the same verdict twice,
-//! because one probe of a busy machine is an anecdote.
+//! in ratios. At the edge the higher rate is offered again, because one probe of a busy machine is
+//! an anecdote, and the lower one for longer, because a service that holds a rate from rest need
+//! not hold it for long: a line that forms once by chance can make it slower for good.
 
 /// Where to begin, how fine to look, and when to give up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +51,8 @@ pub enum Step {
     Probe {
         /// In requests per second.
         rate: f64,
+        /// Whether for longer than others, to see that it lasts.
+        lasting: bool,
     },
     /// The search is over.
     Done(Found),
@@ -88,7 +91,8 @@ pub enum Found {
 /// Below this rate, in requests per second, the search does not go.
 const RATE_MIN: f64 = 0.1;
 
-/// How often a rate must show the same verdict, at the edge, to be believed.
+/// How often a rate must show the same verdict, at the edge, to be believed. A lasting probe
+/// counts for so many.
 const SAME_VERDICTS: usize = 2;
 
 /// How many invalid probes of one rate mean that the generator is at its end.
@@ -100,8 +104,8 @@ pub struct Search {
     limits: SearchLimits,
     rates: Vec<Tally>,
     probes: usize,
-    /// The rate that was asked for last.
-    asked: f64,
+    /// The rate that was asked for last, and whether for longer.
+    asked: (f64, bool),
 }
 
 /// What is known of one rate.
@@ -111,19 +115,21 @@ struct Tally {
     held: usize,
     not_held: usize,
     invalid: usize,
+    /// Whether it was held for longer.
+    lasted: bool,
 }
 
 impl Search {
     /// A search that has not begun.
     pub fn new(limits: SearchLimits) -> Search {
-        Search { limits, rates: Vec::new(), probes: 0, asked: limits.rate_first }
+        Search { limits, rates: Vec::new(), probes: 0, asked: (limits.rate_first, false) }
     }
 
     /// What to do, given everything that was noted.
     pub fn step(&mut self) -> Step {
         let step = self.decide();
-        if let Step::Probe { rate } = step {
-            self.asked = rate;
+        if let Step::Probe { rate, lasting } = step {
+            self.asked = (rate, lasting);
         }
         step
     }
@@ -131,17 +137,20 @@ impl Search {
     /// Notes what the probe of the rate that was asked for showed.
     pub fn note(&mut self, verdict: Verdict) {
         self.probes += 1;
-        let rate = self.asked;
+        let (rate, lasting) = self.asked;
         let position = self.rates.partition_point(|tally| tally.rate < rate);
         if self.rates.get(position).is_none_or(|tally| tally.rate > rate) {
-            self.rates.insert(position, Tally { rate, held: 0, not_held: 0, invalid: 0 });
+            self.rates.insert(position, Tally::of(rate));
         }
         let tally = &mut self.rates[position];
+        let weight = if lasting { SAME_VERDICTS } else { 1 };
         match verdict {
-            Verdict::Held => tally.held += 1,
-            Verdict::NotHeld => tally.not_held += 1,
+            Verdict::Held => tally.held += weight,
+            Verdict::NotHeld => tally.not_held += weight,
+            // What was not seen is not seen any better for having been looked at for long.
             Verdict::Invalid => tally.invalid += 1,
         }
+        tally.lasted |= lasting && verdict == Verdict::Held;
     }
 
     /// How many probes there were.
@@ -170,24 +179,26 @@ impl Search {
         let (held, above) = self.edge();
         let out_of_probes = self.probes >= probes_max;
         match (held, above) {
-            (None, None) => Step::Probe { rate: rate_first },
+            (None, None) => Step::Probe { rate: rate_first, lasting: false },
             (Some(held), None) if held.rate >= rate_max => {
                 Step::Done(Found::NoLimit { held: held.rate })
             }
             (Some(_), None) if out_of_probes => Step::Done(self.so_far()),
-            (Some(held), None) => Step::Probe { rate: (held.rate * step).min(rate_max) },
+            (Some(held), None) => {
+                Step::Probe { rate: (held.rate * step).min(rate_max), lasting: false }
+            }
             (None, Some(above)) if above.rate / step < RATE_MIN || out_of_probes => {
                 Step::Done(self.so_far())
             }
-            (None, Some(above)) => Step::Probe { rate: above.rate / step },
+            (None, Some(above)) => Step::Probe { rate: above.rate / step, lasting: false },
             (Some(held), Some(above)) if above.rate <= held.rate * (1.0 + resolution) => {
                 // At the edge both sides have to be sure, the held one first.
-                if out_of_probes || (held.is_sure() && above.is_sure()) {
+                if out_of_probes || (held.lasted && above.is_sure()) {
                     Step::Done(self.so_far())
-                } else if held.is_sure() {
-                    Step::Probe { rate: above.rate }
+                } else if held.lasted {
+                    Step::Probe { rate: above.rate, lasting: false }
                 } else {
-                    Step::Probe { rate: held.rate }
+                    Step::Probe { rate: held.rate, lasting: true }
                 }
             }
             (Some(_), Some(_)) if out_of_probes => Step::Done(self.so_far()),
@@ -195,9 +206,11 @@ impl Search {
             // a search its neighbours would tell; one step above the last that was held, nothing
             // does but asking again.
             (Some(held), Some(above)) if above.rate >= held.rate * step && !above.is_sure() => {
-                Step::Probe { rate: above.rate }
+                Step::Probe { rate: above.rate, lasting: false }
             }
-            (Some(held), Some(above)) => Step::Probe { rate: (held.rate * above.rate).sqrt() },
+            (Some(held), Some(above)) => {
+                Step::Probe { rate: (held.rate * above.rate).sqrt(), lasting: false }
+            }
         }
     }
 
@@ -219,6 +232,10 @@ impl Search {
 }
 
 impl Tally {
+    fn of(rate: f64) -> Tally {
+        Tally { rate, held: 0, not_held: 0, invalid: 0, lasted: false }
+    }
+
     /// The majority decides; a tie is one good probe short.
     fn is_held(&self) -> bool {
         self.held > self.not_held + self.invalid
@@ -235,10 +252,18 @@ mod tests {
 
     /// Plays a search against a service; the found limit and the number of probes.
     fn play(limits: SearchLimits, mut service: impl FnMut(f64) -> Verdict) -> (Found, usize) {
+        play_for(limits, |rate, _| service(rate))
+    }
+
+    /// The same against one for which it makes a difference whether it is asked for longer.
+    fn play_for(
+        limits: SearchLimits,
+        mut service: impl FnMut(f64, bool) -> Verdict,
+    ) -> (Found, usize) {
         let mut search = Search::new(limits);
         loop {
             match search.step() {
-                Step::Probe { rate } => search.note(service(rate)),
+                Step::Probe { rate, lasting } => search.note(service(rate, lasting)),
                 Step::Done(found) => return (found, search.probes()),
             }
         }
@@ -291,6 +316,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_that_is_held_from_rest_but_does_not_last_is_above_the_limit() {
+        let mut lasting_probes = 0;
+        let (found, probes) = play_for(SearchLimits::default(), |rate, lasting| {
+            lasting_probes += usize::from(lasting);
+            let limit = if lasting { 3_000.0 } else { 3_300.0 };
+            if rate <= limit { Verdict::Held } else { Verdict::NotHeld }
+        });
+        let Found::Limit { held, not_held } = found else { panic!("{found:?}") };
+        assert!((2_900.0..=3_000.0).contains(&held) && not_held > 3_000.0, "{found:?}");
+        assert!(probes <= 28 && lasting_probes <= 6, "{probes} probes, {lasting_probes} lasting");
+    }
+
+    #[test]
     fn a_search_that_is_stopped_tells_what_it_knows() {
         let mut search = Search::new(SearchLimits::default());
         assert_eq!(search.so_far(), Found::Unfinished { held: 0.0 });
@@ -300,7 +338,7 @@ mod tests {
             Found::Unfinished { held: 200.0 },
             Found::Limit { held: 200.0, not_held: 400.0 },
         ] {
-            let Step::Probe { rate } = search.step() else { panic!("{known:?}") };
+            let Step::Probe { rate, .. } = search.step() else { panic!("{known:?}") };
             search.note(service(rate));
             assert_eq!(search.so_far(), known);
         }

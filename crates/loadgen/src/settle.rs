@@ -80,7 +80,7 @@ pub(crate) fn settle(
 
 /// The same requests from clients who do nothing on purpose to hurt, so that what is seen is
 /// the service.
-fn well_behaved(scenario: &Scenario) -> Scenario {
+pub(crate) fn well_behaved(scenario: &Scenario) -> Scenario {
     let mut scenario = scenario.clone();
     let behaviour = &mut scenario.behaviour;
     behaviour.retries = Retries { max: 0, ..behaviour.retries };

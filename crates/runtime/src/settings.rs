@@ -41,11 +41,16 @@ impl RuntimeSettings {
 
 fn or_one_per_core(count: usize) -> usize {
     match count {
-        // The standard library respects the affinity mask and the quota of the control group.
-        // When the system does not tell, one thread is right everywhere.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => cores(),
         count => count,
     }
+}
+
+/// How many cores this process may use.
+pub(crate) fn cores() -> usize {
+    // The standard library respects the affinity mask and the quota of the control group.
+    // When the system does not tell, one thread is right everywhere.
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

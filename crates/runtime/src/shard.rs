@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use crate::panic;
-use crate::settings::RuntimeSettings;
+use crate::settings::{self, RuntimeSettings};
 
 /// tokio resolves names and reads files on threads of its own. Few, because nothing on the way
 /// of a request does either: they are for connecting by name.
@@ -52,8 +52,17 @@ impl Shards {
         registry: &Registry,
     ) -> Result<Shards, StartShardsError> {
         let (first_death, _) = watch::channel(None);
+        let count = settings.shard_count();
+        registry.gauge_with("tenfold_shards", "Event loops that serve.", &[], move || count as f64);
+        let cores = settings::cores();
+        registry.gauge_with(
+            "tenfold_cores",
+            "Cores that the process may use, by its affinity and its control group.",
+            &[],
+            move || cores as f64,
+        );
         let mut shards = Shards { handles: Vec::new(), threads: Vec::new(), first_death };
-        for shard in 0..settings.shard_count() {
+        for shard in 0..count {
             shards
                 .start_one(shard, registry)
                 .map_err(|source| StartShardsError { shard, source })?;

@@ -24,7 +24,7 @@ use crate::bind::{BindError, bind};
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
 use crate::files::connections_possible;
-use crate::metrics::{AcceptMetrics, ShardMetrics};
+use crate::metrics::{AcceptMetrics, ShardMetrics, watch_door};
 use crate::pipeline::{App, Pipeline};
 use crate::settings::ServerSettings;
 use crate::tls::{self, TlsError};
@@ -99,6 +99,7 @@ impl Server {
             places: settings.requests_in_flight_max,
             waiting_max: settings.requests_waiting_max,
         });
+        watch_door(&self.registry, &door);
         let shard = |handle: &ShardHandle| {
             let metrics = Arc::new(ShardMetrics::new(&self.registry));
             let (app, door) = (app(handle.index()), door.clone());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use tenfold_overload::Refusal;
+use tenfold_overload::{Entrance, Refusal};
 use tenfold_telemetry::metrics::{Counter, Gauge, Histogram, Registry};
 
 /// The metrics of one shard.
@@ -179,6 +179,27 @@ impl ShardMetrics {
     }
 }
 
+/// Shows how full the door is and can be, read when somebody looks.
+pub(crate) fn watch_door(registry: &Registry, door: &Entrance) {
+    type Read = fn(&Entrance) -> usize;
+    let gauge = |name: &str, help: &str, read: Read| {
+        let door = door.clone();
+        registry.gauge_with(name, help, &[], move || read(&door) as f64);
+    };
+    gauge("tenfold_http_door_inside", "Requests that the door has let in.", |door| {
+        door.occupancy().inside
+    });
+    gauge("tenfold_http_door_inside_max", "How many requests the door lets in at once.", |door| {
+        door.limits().places
+    });
+    gauge("tenfold_http_door_waiting", "Requests that wait at the door.", |door| {
+        door.occupancy().waiting
+    });
+    gauge("tenfold_http_door_waiting_max", "How many requests may wait at the door.", |door| {
+        door.limits().waiting_max
+    });
+}
+
 /// Why the port accepts nobody for a while.
 pub(crate) struct AcceptMetrics {
     /// `connections_max` were open.
@@ -224,12 +245,32 @@ fn count(counters: &[(&'static str, Counter)], reason: &str) {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_context::Context;
+    use tenfold_overload::Limits;
+
     use super::*;
 
     #[test]
     fn an_invented_method_is_other() {
         let invented = Method::from_bytes(b"BREW").unwrap();
         assert_eq!(method_label(&invented), "other");
+    }
+
+    #[test]
+    fn the_door_tells_how_full_it_is_and_can_be() {
+        let registry = Registry::new();
+        let door = Entrance::new(Limits { places: 1, waiting_max: 5 });
+        watch_door(&registry, &door);
+        let context = Context::new();
+        let _inside = door.arrive(&context).unwrap();
+        let _waits = door.arrive(&context).unwrap();
+        let text = registry.encode();
+        for (what, count) in [("inside", 1), ("inside_max", 1), ("waiting", 1), ("waiting_max", 5)]
+        {
+            let line = format!("\ntenfold_http_door_{what} {count}\n");
+            assert!(text.contains(&line), "{line} {text}");
+        }
+        assert!(registry.check().is_ok());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 /// A store for a test, and what tests do with it.
 mod support;
 
+/// What a search for the limit says of what it ran out of.
+mod bottleneck;
 /// The whole catalog in three formats, for readers of every speed.
 mod exports;
 /// Labels for the shelf.

@@ -45,12 +45,24 @@ pub fn cpu_time_of_tree(pid: u32) -> io::Result<Duration> {
     }
 }
 
+/// What the children of this process have used that it has waited for: the difference is what a
+/// program took that ran in between. The second time is that of the kernel alone, which is a
+/// sample and no sum.
+///
+/// # Errors
+/// When /proc is not there.
+pub fn cpu_time_of_ended_children() -> io::Result<(Duration, Duration)> {
+    let stat = stat(std::process::id())?;
+    Ok((stat.ended_children, stat.ended_children_in_kernel))
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     pid: u32,
     parent: u32,
     own: Duration,
     ended_children: Duration,
+    ended_children_in_kernel: Duration,
 }
 
 fn stat(pid: u32) -> io::Result<Stat> {
@@ -63,11 +75,14 @@ fn stat(pid: u32) -> io::Result<Stat> {
 fn parse(pid: u32, text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
-    let time = |one, other| {
-        Some(Duration::from_millis((ticks(one)? + ticks(other)?) * (1000 / TICKS_PER_SECOND)))
-    };
-    let parent = fields.get(1)?.parse().ok()?;
-    Some(Stat { pid, parent, own: time(11, 12)?, ended_children: time(13, 14)? })
+    let time = |field| Some(Duration::from_millis(ticks(field)? * (1000 / TICKS_PER_SECOND)));
+    Some(Stat {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        own: time(11)? + time(12)?,
+        ended_children: time(13)? + time(14)?,
+        ended_children_in_kernel: time(14)?,
+    })
 }
 
 #[cfg(test)]
@@ -83,6 +98,7 @@ mod tests {
             parent: 7,
             own: Duration::from_millis(1750),
             ended_children: Duration::from_millis(70),
+            ended_children_in_kernel: Duration::from_millis(40),
         };
         assert_eq!(parse(42, line), Some(expected));
         assert_eq!(parse(42, "42 (short) S 7"), None);

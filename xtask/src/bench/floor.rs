@@ -70,15 +70,16 @@ pub(super) fn run(arguments: &[String]) -> Outcome {
 }
 
 /// One of the two that are compared.
-struct Service {
+pub(super) struct Service {
     name: &'static str,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     running: Running,
 }
 
 /// The store's own migrations and catalog.
-fn fill(postgres: &PrivatePostgres) -> Result<(), Error> {
-    let mut demo = command(&program("tenfold")?, &["demo", "--once", "--products", PRODUCTS]);
+pub(super) fn fill(postgres: &PrivatePostgres) -> Result<(), Error> {
+    let mut demo =
+        command(&program("tenfold")?, &["demo", "--once", "--no-load", "--products", PRODUCTS]);
     demo.args(["--set", "server.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);
     demo.env("DATABASE_URL", &postgres.url);
     carry_out(demo)
@@ -92,7 +93,7 @@ fn floor(postgres: &PrivatePostgres) -> Result<Service, Error> {
     Ok(Service { name: "floor", address, running: Running::server(program, address)? })
 }
 
-fn store(postgres: &PrivatePostgres) -> Result<Service, Error> {
+pub(super) fn store(postgres: &PrivatePostgres) -> Result<Service, Error> {
     let address = free_address()?;
     let listen = format!("server.listen={address}");
     let settings = ["--set", &listen, "--set", "admin.listen=127.0.0.1:0"];
@@ -132,7 +133,8 @@ fn measure(
         || Ok::<_, Error>((cpu_time(service.running.id())?, cpu_time_of_tree(postgres.id)?));
     let script = root().join("bench/floor/random_products.lua").display().to_string();
     let before = times()?;
-    let Load { requests, seconds } = wrk(LOAD_CORE, CONNECTIONS, turn, &script, service.address)?;
+    let url = format!("http://{}", service.address);
+    let Load { requests, seconds, .. } = wrk(LOAD_CORE, CONNECTIONS, turn, Some(&script), &url)?;
     let after = times()?;
     let per_request =
         |after: Duration, before| after.saturating_sub(before).as_secs_f64() * 1e6 / requests;

@@ -1,6 +1,5 @@
 //! Offers load with `wrk`: a closed loop of a few dozen connections from a core of its own.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::pin::pinned;
@@ -14,9 +13,12 @@ pub struct Load {
     pub requests: f64,
     /// How long it took.
     pub seconds: f64,
+    /// How long an answer took on the average.
+    pub latency_mean_ms: f64,
 }
 
-/// Keeps `connections` busy from one core for a while, with requests that a script makes.
+/// Keeps `connections` busy from one core for a while, with requests for one address, or those
+/// that a script makes.
 ///
 /// # Errors
 /// When wrk fails, or when anything but answers of success came.
@@ -24,14 +26,14 @@ pub fn wrk(
     core: usize,
     connections: usize,
     duration: Duration,
-    script: &str,
-    address: SocketAddr,
+    script: Option<&str>,
+    url: &str,
 ) -> Result<Load, Error> {
     let connections = format!("-c{connections}");
     let duration = format!("-d{}s", duration.as_secs());
-    let url = format!("http://{address}");
-    let said = read(pinned(&[core], "wrk", &["-t1", &connections, &duration, "-s", script, &url]))?;
-    parse(&said)
+    let mut program = pinned(&[core], "wrk", &["-t1", &connections, &duration]);
+    program.args(script.map(|script| ["-s", script]).into_iter().flatten()).arg(url);
+    parse(&read(program)?)
 }
 
 fn parse(said: &str) -> Result<Load, Error> {
@@ -40,19 +42,28 @@ fn parse(said: &str) -> Result<Load, Error> {
     if let Some(line) = lines().find(|line| complaints.iter().any(|it| line.starts_with(it))) {
         return Err(format!("the load was not answered well: {line}").into());
     }
+    // `Latency     2.44ms    3.35ms  37.17ms   91.91%`: mean, deviation, most
+    let latency =
+        lines().find_map(|line| seconds(line.strip_prefix("Latency ")?.split_whitespace().next()?));
     // `93788 requests in 4.02s, 37.99MB read`
     let load = lines().find_map(|line| {
         let (requests, rest) = line.split_once(" requests in ")?;
         let (time, _) = rest.split_once(',')?;
-        Some(Load { requests: requests.parse().ok()?, seconds: seconds(time)? })
+        Some(Load {
+            requests: requests.parse().ok()?,
+            seconds: seconds(time)?,
+            latency_mean_ms: latency? * 1e3,
+        })
     });
     load.ok_or_else(|| format!("wrk counted nothing:\n{said}").into())
 }
 
-/// wrk's own units: `912.30ms`, `4.02s`, `1.00m`.
-fn seconds(text: &str) -> Option<f64> {
+/// Units of wrk and h2load: `85us`, `912.30ms`, `4.02s`, `1.00m`.
+pub(super) fn seconds(text: &str) -> Option<f64> {
     let (number, factor) = if let Some(number) = text.strip_suffix("ms") {
         (number, 1e-3)
+    } else if let Some(number) = text.strip_suffix("us") {
+        (number, 1e-6)
     } else if let Some(number) = text.strip_suffix('s') {
         (number, 1.0)
     } else {
@@ -68,8 +79,11 @@ mod tests {
     #[test]
     fn reads_what_wrk_says() {
         let said = "Running 4s test @ http://127.0.0.1:7801\n  1 threads and 64 connections\n  \
+                    Thread Stats   Avg      Stdev     Max   +/- Stdev\n    \
+                    Latency     2.44ms    3.35ms  37.17ms   91.91%\n  \
                     93788 requests in 4.02s, 37.99MB read\nRequests/sec:  23332.50\n";
-        assert_eq!(parse(said).unwrap(), Load { requests: 93788.0, seconds: 4.02 });
+        let load = Load { requests: 93788.0, seconds: 4.02, latency_mean_ms: 2.44 };
+        assert_eq!(parse(said).unwrap(), load);
     }
 
     #[test]
@@ -82,7 +96,7 @@ mod tests {
 
     #[test]
     fn knows_its_units() {
-        let read = ["500.00ms", "4.02s", "1.50m", "4"].map(seconds);
-        assert_eq!(read, [Some(0.5), Some(4.02), Some(90.0), None]);
+        let read = ["500.00ms", "250us", "4.02s", "1.50m", "4"].map(seconds);
+        assert_eq!(read, [Some(0.5), Some(0.00025), Some(4.02), Some(90.0), None]);
     }
 }

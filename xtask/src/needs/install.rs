@@ -10,18 +10,33 @@ use crate::shell::{self, command};
 
 /// Keeps Debian's `postgresql` from making a cluster that would run from then on, and from each
 /// start of the machine: the tests start servers of their own. The file that says so is taken
-/// away again.
+/// away again. Nor does PgBouncer's package start it, now or later: `policy-rc.d` is what Debian
+/// asks before it starts a service.
 const INSTALL: &str = r#"
 set -eu
+made=
+trap 'rm -f $made' EXIT
 case " $* " in *" postgresql "*)
     folder=/etc/postgresql-common/createcluster.d
     mkdir -p "$folder"
-    trap 'rm -f "$folder/tenfold-tests.conf"' EXIT
+    made="$made $folder/tenfold-tests.conf"
     echo 'create_main_cluster = false' > "$folder/tenfold-tests.conf"
+esac
+case " $* " in *" pgbouncer "*)
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        made="$made /usr/sbin/policy-rc.d"
+        printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+    fi
 esac
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
+case " $* " in *" pgbouncer "*)
+    if command -v systemctl > /dev/null; then
+        systemctl disable pgbouncer > /dev/null 2>&1 || true
+    fi
+esac
 "#;
 
 /// Gets these needs, packages first.
@@ -136,5 +151,6 @@ mod tests {
         let all: Vec<&Need> = NEEDS.iter().collect();
         assert!(!packages(&all).contains(&"prometheus"));
         assert!(INSTALL.contains("create_main_cluster = false"));
+        assert!(INSTALL.contains("policy-rc.d") && INSTALL.contains("disable pgbouncer"));
     }
 }

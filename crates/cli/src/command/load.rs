@@ -78,7 +78,7 @@ fn both<A, B>(one: Result<A, Problem>, other: Result<B, Problem>) -> Result<(A, 
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
         (Err(Problem::Usage(one)), Err(Problem::Usage(other))) => {
-            Err(Problem::Usage(format!("{one}\n{other}")))
+            Err(Problem::Usage(format!("{one}\nerror: {other}")))
         }
         (Err(problem), _) | (_, Err(problem)) => Err(problem),
     }

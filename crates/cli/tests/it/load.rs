@@ -2,43 +2,22 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tenfold_testkit::{Output, Program, tool};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tenfold_testkit::{Output, Program};
+
+mod bounds;
+mod compare;
+mod k6;
+mod schema;
+mod service;
+mod terminal;
+mod variants;
+mod wrong;
 
 use crate::support::{run, tenfold};
-
-/// A server that answers everything alike, after a while.
-async fn server(status: &'static str, delay: Duration) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, status, delay));
-        }
-    });
-    address
-}
-
-async fn answer(mut stream: TcpStream, status: &'static str, delay: Duration) {
-    let mut asked = Vec::new();
-    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
-    while let Ok(1..) = stream.read_buf(&mut asked).await {
-        // Clients of a load send one request at a time on a connection.
-        if asked.ends_with(b"\r\n\r\n") {
-            asked.clear();
-            tokio::time::sleep(delay).await;
-            if stream.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
+use service::{Answer, Service};
 
 /// Runs it, and again where a neighbour took the processor away from the generator, which then
 /// rightly believes nothing that it saw.
@@ -73,7 +52,7 @@ fn scenario(address: SocketAddr, more: &str) -> (TempDir, String) {
 
 #[tokio::test]
 async fn a_run_is_shown_in_plain_lines_and_reported() {
-    let address = server("200 OK", Duration::ZERO).await;
+    let address = Service::always("200 OK").await.address;
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report");
     let shown = report.display();
@@ -86,7 +65,7 @@ async fn a_run_is_shown_in_plain_lines_and_reported() {
     assert!(progress.clone().count() >= 1, "{}", output.stdout);
     assert!(progress.clone().all(|line| line.chars().count() < 80), "{}", output.stdout);
     let page = fs::read_to_string(report.join("report.html")).unwrap();
-    assert!(page.contains("100 % of 400 requests were good"));
+    assert!(page.contains("100\u{a0}% of 400 requests were good"));
 
     // Against itself nothing is better or worse.
     let again =
@@ -100,7 +79,7 @@ async fn a_run_is_shown_in_plain_lines_and_reported() {
 
 #[tokio::test]
 async fn other_loads_are_named_for_what_they_are() {
-    let address = server("200 OK", Duration::ZERO).await;
+    let address = Service::always("200 OK").await.address;
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.csv");
     fs::write(&trace, "second,rate\n0,50\n1,20\n").unwrap();
@@ -119,48 +98,14 @@ async fn other_loads_are_named_for_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_crossed_threshold_is_99() {
-    let address = server("503 Service Unavailable", Duration::ZERO).await;
-    let (_folder, file) = scenario(address, "[thresholds]\ngood_share_min = 0.5");
-    let output = load(&format!("run --scenario {file} --rate 50 --duration 1s")).await;
-    check(&output, 99);
-    assert!(output.stdout.contains("threshold crossed: good_share is 0.000"), "{}", output.stdout);
-    assert!(output.stdout.contains("refused"), "{}", output.stdout);
-}
-
-#[tokio::test]
 async fn a_generator_that_cannot_keep_up_is_3() {
-    let address = server("200 OK", Duration::from_millis(300)).await;
+    let after = Duration::from_millis(300);
+    let service = Service::start(move |_| Answer { after, ..Answer::of("200 OK") }).await;
+    let address = service.address;
     let (_folder, file) = scenario(address, "[client]\nconnections_max = 1\nbacklog_max = 5");
     let output = load(&format!("run --scenario {file} --rate 50 --duration 1s")).await;
     check(&output, 3);
     assert!(output.stdout.contains("This says nothing of the service"), "{}", output.stdout);
-}
-
-#[tokio::test]
-async fn what_makes_no_sense_is_2_and_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("load.toml");
-    fs::write(&file, "target = \"http://127.0.0.1:1\"\n[[request]]\npth = \"/\"\n").unwrap();
-    let file = file.display();
-    for (arguments, words) in [
-        ("run".to_owned(), "<URL>"),
-        ("run shop".to_owned(), "\"shop\" has no scheme"),
-        ("init shop".to_owned(), "\"shop\" has no scheme"),
-        (format!("run --scenario {file}"), "line 3: "),
-        ("run --scenario nowhere.toml".to_owned(), "cannot be read"),
-        (format!("run http://127.0.0.1:1/ --scenario {file}"), "cannot be used with"),
-        ("run http://127.0.0.1:1/ --rate 0".to_owned(), "a number above 0 is needed"),
-        ("run http://127.0.0.1:1/ --duration soon".to_owned(), "a length of time is needed"),
-        ("run http://127.0.0.1:1/ --compare nowhere.json".to_owned(), "cannot read nowhere.json"),
-        ("limit http://127.0.0.1:1/ --metrics https://a".to_owned(), "--metrics: "),
-        ("limit http://127.0.0.1:1/ --good-share 2".to_owned(), "between 0 and 1"),
-        (format!("export-k6 {file}"), "line 3: "),
-    ] {
-        let output = load(&arguments).await;
-        check(&output, 2);
-        assert!(output.stderr.contains(words), "{arguments}: {}", output.stderr);
-    }
 }
 
 #[tokio::test]
@@ -172,7 +117,7 @@ async fn a_service_that_is_not_there_has_no_limit_and_says_so() {
 
 #[tokio::test]
 async fn ctrl_c_ends_early_and_still_reports() {
-    let address = server("200 OK", Duration::ZERO).await;
+    let address = Service::always("200 OK").await.address;
     for command in ["run --rate 50 --duration 300s", "limit --probe 10s", "overload --limit 50"] {
         let (command, flags) = command.split_once(' ').unwrap();
         let url = format!("http://{address}/");
@@ -189,7 +134,7 @@ async fn ctrl_c_ends_early_and_still_reports() {
 
 #[tokio::test]
 async fn a_limit_and_what_is_past_it() {
-    let address = server("200 OK", Duration::ZERO).await;
+    let address = Service::always("200 OK").await.address;
     let limit = format!("limit http://{address}/ --rate-first 20 --rate-max 40 --probe 600ms");
     let output = load(&limit).await;
     check(&output, 0);
@@ -211,59 +156,4 @@ async fn a_limit_and_what_is_past_it() {
     assert!(output.stdout.contains("recovery: "), "{}", output.stdout);
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(page.contains("clients that got nothing ask again, up to 2 times"));
-}
-
-/// Runs what k6 would read at its start, with stand-ins for its modules, and prints the options.
-const STAND_INS: &str = "const http = {}, exec = {};
-class Rate { add() {} }
-class Trend { add() {} }
-";
-
-#[tokio::test]
-async fn the_scenario_that_one_begins_with_runs_and_is_a_script_for_k6() {
-    let address = server("200 OK", Duration::ZERO).await;
-    let folder = tempfile::tempdir().unwrap();
-    let printed = load(&format!("init http://{address}/products")).await;
-    check(&printed, 0);
-    let file = folder.path().join("load.toml");
-    // With what is only an example in it.
-    let text = printed.stdout.replace("# p99_max", "p99_max").replace(
-        "path = \"/products\"",
-        "path = \"/products/{{zipf 1 10000 1.1}}?page={{uniform 0 3}}&n={{sequence 5}}\"",
-    );
-    fs::write(&file, text).unwrap();
-    let file = file.display();
-    check(&load(&format!("run --scenario {file} --rate 50 --duration 1s")).await, 0);
-
-    let script = load(&format!("export-k6 {file} --rate 250.5 --duration 30s")).await;
-    check(&script, 0);
-    let whole = folder.path().join("load.mjs");
-    fs::write(&whole, &script.stdout).unwrap();
-    node(&["--check".as_ref(), &whole]);
-
-    let rest: String = script
-        .stdout
-        .lines()
-        .filter(|line| !line.starts_with("import "))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let path = "REQUESTS[0].path(7, 0)";
-    let told = format!("{STAND_INS}{rest}\nconsole.log(JSON.stringify(options), {path});");
-    fs::write(&whole, told).unwrap();
-    let told = node(&[&whole]);
-    let (options, path) = told.trim().rsplit_once(' ').unwrap();
-    assert_eq!(
-        options,
-        "{\"scenarios\":{\"load\":{\"executor\":\"constant-arrival-rate\",\"rate\":15030,\
-         \"timeUnit\":\"60s\",\"duration\":\"30000ms\",\"preAllocatedVUs\":256,\"maxVUs\":501}},\
-         \"thresholds\":{\"good\":[\"rate>=0.99\"],\"latency\":[\"p(99)<=500\"]},\
-         \"insecureSkipTLSVerify\":false}"
-    );
-    assert!(path.starts_with("/products/") && path.ends_with("&n=12"), "{path}");
-}
-
-fn node(arguments: &[&Path]) -> String {
-    let output = Command::new(tool("node")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

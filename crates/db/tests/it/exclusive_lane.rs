@@ -1,5 +1,7 @@
 //! The pool: bounded, with a reason for each refusal, and clean on return.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -25,6 +27,29 @@ async fn no_more_connections_than_allowed() {
     assert_eq!(bench.number(connections).await, 3 + 1);
     assert_eq!(bench.metric("tenfold_db_pool_connections{state=\"idle\"}"), 3.0);
     assert_eq!(bench.metric("tenfold_db_pool_connections{state=\"used\"}"), 0.0);
+    assert_eq!(bench.metric("tenfold_db_pool_connections{state=\"opening\"}"), 0.0);
+    assert_eq!(bench.metric("tenfold_db_pool_connections_max"), 3.0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_being_made_is_told_from_one_in_use() {
+    let bench = Bench::with(|settings| settings.pool_max = 2).await;
+    let state =
+        |state: &str| bench.metric(&format!("tenfold_db_pool_connections{{state=\"{state}\"}}"));
+    let exclusive = bench.exclusive();
+    let holds = exclusive.load::<bool>(sleep_seconds("0.3"));
+    // The second finds none idle. A future that has been asked once has begun to connect.
+    let (held, opened) = tokio::join!(holds, async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut opens = Box::pin(exclusive.load::<bool>(sleep_seconds("0")));
+        let asked = poll_fn(|task| Poll::Ready(opens.as_mut().poll(task)));
+        assert!(asked.await.is_pending());
+        let seen = ["used", "opening", "idle"].map(state);
+        opens.await.map(|_| seen)
+    });
+    assert!(held.is_ok());
+    assert_eq!(opened.unwrap(), [1.0, 1.0, 0.0]);
+    assert_eq!(["used", "opening", "idle"].map(state), [0.0, 0.0, 2.0]);
 }
 
 #[tokio::test]

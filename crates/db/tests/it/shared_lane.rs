@@ -23,6 +23,29 @@ async fn many_at_once_share_one_connection() {
 }
 
 #[tokio::test]
+async fn all_lanes_together_tell_how_full_they_are_and_can_be() {
+    let bench = Bench::with(|settings| settings.shared_in_flight_max = 2).await;
+    let metrics = || {
+        let of = |what| bench.metric(&format!("tenfold_db_shared_{what}"));
+        [of("in_flight"), of("waiting"), of("in_flight_max")]
+    };
+    assert_eq!(metrics(), [0.0, 0.0, 2.0]);
+    let slow =
+        || diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>("pg_sleep(0.2) IS NULL"));
+    let three = join_all((0..3).map(|_| bench.load::<bool>(slow())));
+    let (answers, seen) = tokio::join!(three, async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        metrics()
+    });
+    assert!(answers.into_iter().all(|answer| answer.is_ok()));
+    assert_eq!(seen, [2.0, 1.0, 2.0]);
+    let other = bench.database.on_this_shard();
+    assert_eq!(metrics(), [0.0, 0.0, 4.0]);
+    drop(other);
+    assert_eq!(metrics(), [0.0, 0.0, 2.0]);
+}
+
+#[tokio::test]
 async fn an_error_does_not_spill_over_to_its_neighbours() {
     let bench = Bench::start().await;
     bench.insert(&[piece(1, "lamp", 5)]).await;

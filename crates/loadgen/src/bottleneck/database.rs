@@ -1,19 +1,15 @@
 //! Whether requests waited for the database: for a connection of their own, or on a shared one.
 
-use super::{Resource, Saturation};
+use super::{Kind, Resource, SHARE_NEAR, Use};
 use crate::scrape::Change;
 
-/// Connections of the exclusive lane: how many were held on the average, of those that are open.
-pub(super) fn pool(change: &Change) -> Option<Saturation> {
+/// Connections of the exclusive lane: how many were held on the average, of those that there
+/// may be.
+pub(super) fn pool(change: &Change) -> Option<Use> {
     let held = change.per_second("tenfold_db_pool_hold_seconds_sum", &[])?;
-    let open = ["used", "idle"]
-        .iter()
-        .filter_map(|state| change.gauge("tenfold_db_pool_connections", &[("state", state)]));
-    let open: f64 = open.sum();
-    if open == 0.0 {
-        return None;
-    }
-    let mut evidence = format!("{held:.1} of {open:.0} open connections were in use on average");
+    let most = change.gauge("tenfold_db_pool_connections_max", &[]).filter(|most| *most > 0.0)?;
+    let mut evidence =
+        format!("{held:.1} of the {most:.0} connections that there may be were in use on average");
     if let Some((wait, requests)) = change.mean("tenfold_db_pool_wait_seconds", &[]) {
         let wait_ms = wait * 1e3;
         evidence +=
@@ -23,21 +19,33 @@ pub(super) fn pool(change: &Change) -> Option<Saturation> {
     if refused > 0.0 {
         evidence += &format!(", {refused:.0} got none");
     }
-    Some(Saturation { resource: Resource::Pool, share: held / open, evidence })
+    Some(Use::new(Resource::Pool, held / most, evidence, Kind::Sized))
 }
 
-/// Statements on shared connections have no fixed number; that they wait is seen by how much
-/// longer they take than in a quiet service.
-pub(super) fn shared_lane(change: &Change, quiet: Option<&Change>) -> Option<Saturation> {
+/// Statements on shared connections: how many were on their way, of those that may be. Before
+/// that is full, Postgres may have more to do on a connection than it can, since it answers one
+/// statement after the other: then they take longer than in a quiet service. That alone is no
+/// proof, as they also do when the service does not come to read the answers.
+pub(super) fn shared_lane(change: &Change, quiet: Option<&Change>) -> Option<Use> {
     let (name, lane) = ("tenfold_db_statement_seconds", [("lane", "shared")]);
     let (took, _) = change.mean(name, &lane)?;
-    let (alone, _) = quiet?.mean(name, &lane)?;
     let in_flight = change.per_second(&format!("{name}_sum"), &lane)?;
-    let evidence = format!(
-        "a statement took {:.2} ms on average, {:.2} ms when the service was quiet; {in_flight:.1} were \
-         on their way at a time",
-        took * 1e3,
-        alone * 1e3
-    );
-    Some(Saturation { resource: Resource::SharedLane, share: 1.0 - alone / took, evidence })
+    let most = change.gauge("tenfold_db_shared_in_flight_max", &[]).filter(|most| *most > 0.0);
+    let mut evidence = match most {
+        Some(most) => format!(
+            "{in_flight:.1} statements were in flight on average, of the {most:.0} that may be"
+        ),
+        None => format!("{in_flight:.1} statements were in flight on average"),
+    };
+    let alone = quiet.and_then(|quiet| quiet.mean(name, &lane)).map(|(alone, _)| alone);
+    evidence += &format!(", and each took {:.2} ms", took * 1e3);
+    if let Some(alone) = alone {
+        evidence += &format!(", {:.2} ms when the service was quiet", alone * 1e3);
+    }
+    let used = most.map(|most| in_flight / most).unwrap_or_default();
+    let slower = alone.map(|alone| 1.0 - alone / took).unwrap_or_default();
+    // A lane with less than one statement on it is none that anybody waits for.
+    let slower = if in_flight >= 1.0 { slower } else { 0.0 };
+    let kind = if used >= SHARE_NEAR { Kind::Sized } else { Kind::Effect };
+    Some(Use::new(Resource::SharedLane, used.max(slower), evidence, kind))
 }

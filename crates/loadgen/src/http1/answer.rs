@@ -1,7 +1,7 @@
 //! Reads an answer of HTTP/1.1 as its bytes come, in pieces of any size.
 
 use std::mem::MaybeUninit;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::ANSWER_BYTES_MAX;
 use crate::ending::Failure;
@@ -190,7 +190,7 @@ impl Answer {
                     }
                 }
                 11 if name.eq_ignore_ascii_case("retry-after") => {
-                    self.retry_after = seconds_of(header.value);
+                    self.retry_after = wait_of(header.value);
                 }
                 14 if name.eq_ignore_ascii_case("content-length") => {
                     let found = decimal(header.value).ok_or(Failure::Garbage)?;
@@ -268,9 +268,15 @@ impl Answer {
     }
 }
 
-/// The seconds of a `retry-after`. Its other form, a date, is hardly ever sent and not read.
-pub(crate) fn seconds_of(value: &[u8]) -> Option<Duration> {
-    decimal(value).map(Duration::from_secs)
+/// How long a `retry-after` asks to wait: so many seconds, or until a date (RFC 9110, 10.2.3).
+/// Until a date that has passed it is no time at all.
+pub(crate) fn wait_of(value: &[u8]) -> Option<Duration> {
+    decimal(value).map(Duration::from_secs).or_else(|| wait_until(value, SystemTime::now()))
+}
+
+fn wait_until(date: &[u8], now: SystemTime) -> Option<Duration> {
+    let date = httpdate::parse_http_date(str::from_utf8(date).ok()?.trim()).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 fn decimal(value: &[u8]) -> Option<u64> {

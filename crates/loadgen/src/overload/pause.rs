@@ -1,6 +1,6 @@
 //! Stops a process for a while, as a dependency that hangs, and never leaves it stopped.
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -141,14 +141,19 @@ impl Drop for Pausing {
 #[derive(Debug)]
 struct Watchman(Child);
 
-const WATCH: &str = "trap '' HUP INT QUIT TERM; read -r _; kill -s CONT \"$0\"";
+const WATCH: &str = "trap '' HUP INT QUIT TERM; echo; read -r _; kill -s CONT \"$0\"";
 
 impl Watchman {
     fn post(pid: i32) -> io::Result<Watchman> {
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCH]).arg(pid.to_string()).process_group(0);
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Watchman(shell.spawn()?))
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut watchman = Watchman(shell.spawn()?);
+        // Its word that from now on no signal but one passes it by.
+        if let Some(mut word) = watchman.0.stdout.take() {
+            word.read_exact(&mut [0])?;
+        }
+        Ok(watchman)
     }
 }
 

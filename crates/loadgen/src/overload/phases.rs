@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::ending::Ending;
 use crate::outcome::Outcome;
 use crate::overload::Stretch;
-use crate::probe::{is_generators_fault, phase, quantile_ms};
+use crate::probe::{is_generators_fault, quantile_ms};
 use crate::record::ClassRecord;
 use crate::settle::Unloaded;
 
@@ -107,7 +107,7 @@ pub(super) fn peak(goodputs: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn report(outcome: &Outcome, number: usize, stretch: &Stretch, unloaded: &Unloaded) -> PhaseReport {
-    let tally = phase(outcome, number);
+    let tally = outcome.record.phase(number);
     let classes = &outcome.record.phases[number].classes;
     // A load that was ended early has offered its last phase for a part of its time only.
     let seconds = match outcome.stopped {
@@ -133,7 +133,7 @@ fn report(outcome: &Outcome, number: usize, stretch: &Stretch, unloaded: &Unload
         intended: tally.intended,
         retries: classes.iter().map(|class| class.retries.intended).sum(),
         not_offered: tally.not_offered,
-        valid: !is_generators_fault(outcome, &tally, unloaded.p50_ms),
+        valid: !is_generators_fault(outcome, number..number + 1, unloaded.p50_ms),
     }
 }
 

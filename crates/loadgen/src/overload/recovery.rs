@@ -6,7 +6,8 @@ use crate::ending::Ending;
 use crate::record::{Bucket, Timeline};
 use crate::settle::Unloaded;
 
-/// Back is who answers 99 of 100 within this many times of what they take without load …
+/// Back is who answers 99 of 100 within this many times of what they took at the same load before
+/// the overload …
 const TIMES_MAX: f64 = 2.0;
 
 /// … or within this, in milliseconds: below it, timers and neighbours decide.
@@ -41,14 +42,14 @@ pub(super) fn of(
     timeline: &Timeline,
     from: Duration,
     until: Duration,
-    unloaded: &Unloaded,
+    before: &Unloaded,
 ) -> Recovery {
     let width = timeline.width().as_secs_f64();
     let first = (from.as_secs_f64() / width).ceil() as usize;
     let end = (until.as_secs_f64() / width).ceil() as usize;
     let buckets = timeline.buckets();
     let rest = buckets.get(first..end.min(buckets.len())).unwrap_or_default();
-    let p99_max_ms = (unloaded.p99_ms * TIMES_MAX).max(P99_MAX_MS);
+    let p99_max_ms = (before.p99_ms * TIMES_MAX).max(P99_MAX_MS);
     // Where nobody asked there is nothing to see.
     let seen: Vec<(usize, Look)> = rest
         .iter()
@@ -66,8 +67,8 @@ pub(super) fn of(
         look.is_back && backs as f64 >= BACK_SHARE_MIN * after.len() as f64
     });
     let bound = format!(
-        "99 of 100 within {p99_max_ms:.0} ms, when one client asks alone they take {:.1} ms",
-        unloaded.p99_ms
+        "99 of 100 within {p99_max_ms:.0} ms, at the same load before they took {:.1} ms",
+        before.p99_ms
     );
     match back {
         Some((_, (number, _))) => {
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
     use crate::record::{Finished, Record};
 
-    const UNLOADED: Unloaded = Unloaded { p50_ms: 10.0, p99_ms: 12.0 };
+    const BEFORE: Unloaded = Unloaded { p50_ms: 10.0, p99_ms: 12.0 };
 
     /// What is said of ten seconds after four of overload, of which each has a hundred requests
     /// that end like this.
@@ -130,7 +131,7 @@ mod tests {
                 ending,
             });
         }
-        of(&record.timeline, Duration::from_secs(4), Duration::from_secs(14), &UNLOADED)
+        of(&record.timeline, Duration::from_secs(4), Duration::from_secs(14), &BEFORE)
     }
 
     #[test]
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn without_anybody_who_asks_nothing_is_known() {
-        let none = of(&Record::new(1, 1).timeline, Duration::ZERO, Duration::MAX, &UNLOADED);
+        let none = of(&Record::new(1, 1).timeline, Duration::ZERO, Duration::MAX, &BEFORE);
         assert_eq!(none.seconds, None);
     }
 }

@@ -107,22 +107,44 @@ fn a_service_that_stumbles_and_catches_up_has_no_line_that_builds_up() {
 fn a_late_generator_says_nothing_of_a_quick_service_and_much_of_a_slow_one() {
     let lag = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.5 };
     let late = |latency_ms| Outcome {
-        validity: Validity::Generator(vec![lag]),
+        validity: short_of(lag, None),
         ..outcome(|_| (Ending::Slow, latency_ms))
     };
     assert_eq!(judge(&late(30), &DEMAND).verdict, Verdict::Invalid);
     assert_eq!(judge(&late(600), &DEMAND).verdict, Verdict::NotHeld);
     let full = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.95 };
-    let full = Outcome { validity: Validity::Generator(vec![full]), ..late(600) };
+    let full = Outcome { validity: short_of(full, None), ..late(600) };
     assert_eq!(judge(&full, &DEMAND).verdict, Verdict::Invalid);
 }
 
 #[test]
+fn a_generator_that_is_late_while_it_warms_up_spoils_nothing_and_later_it_does() {
+    let lag = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.5 };
+    let late_in =
+        |part| Outcome { validity: short_of(lag, Some(part)), ..outcome(|_| (Ending::Good, 10)) };
+    assert_eq!(judge(&late_in(0), &DEMAND).verdict, Verdict::Held);
+    let report = judge(&late_in(3), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Invalid);
+    assert!(report.why.contains("phase 3: one request in a hundred was sent 20ms late"));
+}
+
+fn short_of(limit: Limit, part: Option<usize>) -> Validity {
+    let phase = part.map(|part| (part, PARTS[part].0.to_owned()));
+    Validity::Generator(vec![Shortfall { phase, limit }])
+}
+
+#[test]
 fn connections_are_too_few_only_for_a_service_that_is_as_quick_as_ever() {
-    let none_free = Limit::Connections { not_offered: 30, intended: 300, connections_max: 9 };
+    let none_free = Limit::Connections {
+        not_offered: 30,
+        spoilt: 0,
+        intended: 300,
+        wait_p99: Duration::ZERO,
+        connections_max: 9,
+    };
     let none_free = |latency_ms| {
         let mut outcome = outcome(|_| (Ending::Good, latency_ms));
-        outcome.validity = Validity::Generator(vec![none_free]);
+        outcome.validity = short_of(none_free, None);
         for number in 0..30 {
             let (class, intended) = ((part(number * 10), 0, false), number * 100_000_000);
             outcome.record.intend(class.0, class.1, class.2, intended);

@@ -13,6 +13,10 @@ pub struct Tally {
     pub intended: u64,
     /// Of these, how many the generator could not send.
     pub not_offered: u64,
+    /// Of these, how many were sent, but came to nothing, because the wait for a free connection
+    /// had taken more than half of their time: they timed out, or were slow. They are counted by
+    /// their ending as well.
+    pub spoilt: u64,
     /// Of these, how many had no ending yet when the run was stopped early.
     pub unfinished: u64,
     /// Latencies by ending, in the order of [`Ending::ALL`]; how many there are is the count.
@@ -75,6 +79,7 @@ impl Tally {
     pub(crate) fn absorb(&mut self, other: &Tally) {
         self.intended += other.intended;
         self.not_offered += other.not_offered;
+        self.spoilt += other.spoilt;
         self.unfinished += other.unfinished;
         for (latency_us, other) in self.latencies_us.iter_mut().zip(&other.latencies_us) {
             merge(latency_us, other.as_deref());

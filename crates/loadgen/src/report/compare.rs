@@ -96,7 +96,12 @@ impl Change {
             name: new.name.clone(),
             old: old.unit.write(old.value),
             new: new.unit.write(new.value),
-            ratio: if old.value == new.value { 1.0 } else { new.value / old.value },
+            ratio: match (old.value == new.value, old.value.is_finite()) {
+                (true, _) => 1.0,
+                (false, true) => new.value / old.value,
+                // Of what never ended nothing is a part.
+                (false, false) => f64::NAN,
+            },
             significance,
         }
     }

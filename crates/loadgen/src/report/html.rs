@@ -11,7 +11,10 @@ mod compare;
 mod course;
 mod limit;
 mod overload;
+mod pictures;
 mod run;
+
+pub(super) use pictures::pictures;
 
 /// The whole page.
 pub(super) fn page(report: &Report, earlier: Option<&Report>) -> String {
@@ -59,7 +62,7 @@ fn head(report: &Report, page: &mut Page) {
     }
     page.raw("</dl>\n");
     for crossed in &report.crossed {
-        page.element("p", "warning", &together(&format!("A threshold was crossed: {crossed}.")));
+        page.element("p", "warning", &together(&format!("Threshold crossed: {crossed}.")));
     }
     page.raw("</header>\n");
 }

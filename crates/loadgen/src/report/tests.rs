@@ -42,16 +42,16 @@ fn unknown_fields_are_passed_over_and_absent_parts_are_none() {
 fn what_was_demanded_and_not_met_is_said_on_top() {
     let mut report = report();
     report.crossed = vec!["goodput at 10x is 42 % of its best, 90 % was demanded".to_owned()];
-    assert!(report.verdict().ends_with(
-        "after 2 s; a threshold was crossed: goodput at 10x is 42 % of its best, 90 % was demanded."
-    ));
+    assert!(
+        report.verdict().ends_with("and it is itself again after 2 s; a threshold was crossed.")
+    );
     let again = Report::from_json(&report.to_json()).unwrap();
     assert_eq!(again.crossed, report.crossed);
     report.crossed.push("recovery took 2 s, 1 s at most was demanded".to_owned());
     assert!(report.verdict().ends_with("after 2 s; 2 thresholds were crossed."));
     let page = report.to_html();
     let (head, _) = page.split_once("</header>").unwrap();
-    assert!(head.contains("crossed: recovery took 2\u{a0}s, 1\u{a0}s at most"), "{head}");
+    assert!(head.contains("Threshold crossed: recovery took 2\u{a0}s, 1\u{a0}s at most"), "{head}");
 
     // A report of the same version from before there was such a list.
     let text = report.to_json();
@@ -67,6 +67,16 @@ fn is_saved_beside_its_page_and_found_by_its_folder() {
     let page = report().save(&folder).unwrap();
     assert_eq!(page, folder.join("report.html"));
     assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+    for (name, points) in [
+        ("search.svg", "held"),
+        ("law.svg", "measured"),
+        ("latency.svg", "p99"),
+        ("outcomes.svg", "refused"),
+        ("goodput.svg", "goodput"),
+    ] {
+        let picture = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains(points), "{name}: {picture}");
+    }
     for path in [folder.clone(), folder.join("report.json")] {
         assert!(Report::load(&path).unwrap().run == report().run);
     }

@@ -22,7 +22,7 @@ pub(super) fn of(report: &Report) -> String {
     let sentence = measured(report);
     let crossed = match report.crossed.as_slice() {
         [] => return sentence,
-        [one] => format!("a threshold was crossed: {one}"),
+        [_] => "a threshold was crossed".to_owned(),
         several => format!("{} thresholds were crossed", several.len()),
     };
     format!("{}; {crossed}.", sentence.trim_end_matches('.'))

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// No `retry-after` is waited for longer than this; no client would.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
 /// Everything about the clients that does not stand in their requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behaviour {
@@ -50,9 +53,13 @@ pub enum Protocol {
 pub struct Retries {
     /// How often a request is sent again, at most.
     pub max: u32,
-    /// The wait before the first retry; it doubles with each.
+    /// The wait before the first retry, at most; it doubles with each. Clients wait for half of
+    /// that to all of it, each as the seed of the run decides, so that those who failed together
+    /// do not come back together ("equal jitter": Brooker, *Exponential Backoff and Jitter*, AWS
+    /// Architecture Blog, 2015).
     pub backoff: Duration,
-    /// Whether an answer's `retry-after` is waited for, if it is longer than the backoff.
+    /// Whether nobody asks again before an answer's `retry-after`, seconds or a date, an hour at
+    /// most. They then come together, as the service has asked them to.
     pub honour_retry_after: bool,
 }
 
@@ -94,11 +101,60 @@ impl Default for Behaviour {
 
 impl Retries {
     /// How long a client waits before that retry, the first being 1.
-    pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>) -> Duration {
-        let backoff = self.backoff.saturating_mul(1 << (retry - 1).min(16));
+    pub(crate) fn wait(
+        &self,
+        retry: u32,
+        retry_after: Option<Duration>,
+        random: &mut fastrand::Rng,
+    ) -> Duration {
+        let longest = self.backoff.saturating_mul(1 << (retry - 1).min(16));
+        let backoff = longest / 2 + (longest / 2).mul_f64(random.f64());
         match retry_after {
-            Some(retry_after) if self.honour_retry_after => backoff.max(retry_after),
+            Some(asked) if self.honour_retry_after => backoff.max(asked.min(RETRY_AFTER_MAX)),
             _ => backoff,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETRIES: Retries =
+        Retries { max: 9, backoff: Duration::from_millis(100), honour_retry_after: true };
+
+    fn wait(retries: Retries, retry: u32, asked_s: Option<u64>, seed: u64) -> Duration {
+        let mut random = fastrand::Rng::with_seed(seed);
+        retries.wait(retry, asked_s.map(Duration::from_secs), &mut random)
+    }
+
+    #[test]
+    fn the_backoff_doubles_and_each_waits_for_half_of_it_to_all_of_it() {
+        for (retry, longest_ms) in [(1, 100), (2, 200), (3, 400), (17, 6_553_600), (900, 6_553_600)]
+        {
+            let longest = Duration::from_millis(longest_ms);
+            let waits: Vec<_> = (0..200).map(|seed| wait(RETRIES, retry, None, seed)).collect();
+            assert!(waits.iter().all(|wait| (longest / 2..=longest).contains(wait)), "{retry}");
+            let spread = *waits.iter().max().unwrap() - *waits.iter().min().unwrap();
+            assert!(spread > longest * 4 / 10, "{retry}: {spread:?}");
+            assert_eq!(wait(RETRIES, retry, None, 7), wait(RETRIES, retry, None, 7));
+        }
+    }
+
+    #[test]
+    fn nobody_who_honours_it_comes_before_they_are_asked_to_nor_waits_for_days() {
+        assert_eq!(wait(RETRIES, 1, Some(5), 1), Duration::from_secs(5));
+        assert!(wait(RETRIES, 1, Some(0), 1) >= Duration::from_millis(50));
+        assert_eq!(wait(RETRIES, 1, Some(u64::MAX), 1), RETRY_AFTER_MAX);
+        let rude = Retries { honour_retry_after: false, ..RETRIES };
+        assert!(wait(rude, 1, Some(5), 1) <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn no_backoff_is_none_and_a_very_long_one_does_not_overflow() {
+        let none = Retries { backoff: Duration::ZERO, ..RETRIES };
+        assert_eq!(wait(none, 3, None, 1), Duration::ZERO);
+        let long = Retries { backoff: Duration::MAX, ..RETRIES };
+        assert!(wait(long, 3, None, 1) >= Duration::MAX / 2);
     }
 }

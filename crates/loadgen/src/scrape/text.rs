@@ -22,7 +22,16 @@ pub(super) fn line(line: &str) -> Option<(&str, Series)> {
         "-Inf" => f64::NEG_INFINITY,
         value => value.parse().ok()?,
     };
-    (!name.is_empty()).then_some((name, Series { labels, value }))
+    is_name(name).then_some((name, Series { labels, value }))
+}
+
+/// What no other kind of text has at the beginning of many lines.
+fn is_name(name: &str) -> bool {
+    let first = name.chars().next();
+    first.is_some_and(|first| !first.is_ascii_digit())
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "_:".contains(character))
 }
 
 /// The labels, and what follows their closing brace.
@@ -86,7 +95,18 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_left_out() {
-        for text in ["", "# HELP up x", "up", "up x", "a{x=\"1\" 1", "a{x} 1", "{} 1", "a{x=\"\\"] {
+        for text in [
+            "",
+            "# HELP up x",
+            "up",
+            "up x",
+            "a{x=\"1\" 1",
+            "a{x} 1",
+            "{} 1",
+            "a{x=\"\\",
+            "<p> 1",
+            "1 2",
+        ] {
             assert_eq!(line(text), None, "{text}");
         }
     }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod behaviour;
+mod exhausted;
 mod http2;
 mod models;
 mod scenarios;

@@ -59,7 +59,8 @@ fn a_generator_that_has_no_connection_free_says_so() {
     assert_eq!(total.count(Ending::Good), total.offered());
     assert_eq!(server.connections(), 1);
     let Validity::Generator(limits) = &outcome.validity else { panic!("{}", outcome.validity) };
-    assert!(matches!(limits[0], Limit::Connections { connections_max: 1, intended: 100, .. }));
+    let limit = limits[0].limit;
+    assert!(matches!(limit, Limit::Connections { connections_max: 1, intended: 100, .. }));
     // Who waited in line counts from when it wanted to ask: three others went first.
     assert!(total.latency_us(Ending::Good).unwrap().max() > 110_000);
     assert!(total.service_us().unwrap().min() >= 40_000);
@@ -75,6 +76,49 @@ fn patience_ends_in_line_as_well() {
     assert!(record.not_offered(NotOffered::Expired) >= 100, "{:?}", record.not_offered);
     assert!(record.total().count(Ending::TimedOut) >= 1);
     assert!(!outcome.validity.is_valid());
+}
+
+#[test]
+fn a_quick_service_behind_too_few_connections_is_no_measurement() {
+    for (timeout, length) in [("2s", 3 * SECOND), ("100ms", SECOND)] {
+        let server = Server::start(100, |_| Reply::ok("").takes(ms(10)));
+        let text = format!("[client]\nconnections_max = 1\ntimeout = \"{timeout}\"\n{GET}");
+        let schedule = Schedule::constant(500.0, length);
+        let outcome = Run::open(&scenario(&server.url(), &text), schedule).run().unwrap();
+        let total = outcome.record.total();
+        assert_eq!(total.intended, total.ended() + total.not_offered);
+        assert!(total.count(Ending::TimedOut) >= total.spoilt - total.count(Ending::Slow));
+        let Validity::Generator(limits) = &outcome.validity else { panic!("it took {timeout}") };
+        let Limit::Connections { not_offered, spoilt, intended, connections_max: 1, .. } =
+            limits[0].limit
+        else {
+            panic!("{}", outcome.validity)
+        };
+        assert_eq!(
+            (not_offered, spoilt, intended),
+            (total.not_offered, total.spoilt, 500 * length.as_secs())
+        );
+        assert!((not_offered + spoilt) * 2 > intended, "{}", outcome.validity);
+    }
+}
+
+#[test]
+fn a_saturated_service_with_connections_for_everybody_is_measured_well() {
+    // It does 100 per second and is asked for 400: whoever comes late waits there, and not here.
+    let server = Server::start(1, |_| Reply::ok("").takes(ms(10)));
+    let text = format!("[client]\nconnections_max = 1000\ntimeout = \"500ms\"\n{GET}");
+    let schedule = Schedule::constant(400.0, 2 * SECOND);
+    let outcome = Run::open(&scenario(&server.url(), &text), schedule).run().unwrap();
+    let total = outcome.record.total();
+    assert!(total.count(Ending::TimedOut) > 200, "{}", total.count(Ending::TimedOut));
+    assert_eq!((total.not_offered, total.spoilt), (0, 0));
+    let limits = match &outcome.validity {
+        Validity::Valid => &[],
+        Validity::Generator(limits) => limits.as_slice(),
+    };
+    // That a machine with other work makes it late is another matter.
+    let too_few = limits.iter().any(|short| matches!(short.limit, Limit::Connections { .. }));
+    assert!(!too_few, "{}", outcome.validity);
 }
 
 #[test]
@@ -115,6 +159,9 @@ fn phases_are_told_apart_by_the_intended_moment() {
         .unwrap();
     let intended = outcome.record.phases.iter().map(|phase| phase.classes[0].first.intended);
     assert_eq!(intended.collect::<Vec<_>>(), [20, 100]);
+    let lags = outcome.record.phases.iter().map(|phase| phase.lag_us.len());
+    assert_eq!(lags.collect::<Vec<_>>(), [20, 100], "how late it was is known of each");
+    assert_eq!(outcome.record.lag_us.len(), 120);
     assert_eq!(outcome.phases[1].name, "storm");
     assert_eq!((outcome.phases[1].from, outcome.phases[1].until), (ms(500), SECOND));
 }

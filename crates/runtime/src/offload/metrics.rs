@@ -21,6 +21,10 @@ pub(super) struct OffloadMetrics {
 impl OffloadMetrics {
     pub(super) fn new(registry: &Registry, entrance: &Entrance) -> OffloadMetrics {
         let (running, waiting) = (entrance.clone(), entrance.clone());
+        let threads = entrance.limits().places;
+        registry.gauge_with("tenfold_offload_threads", "Threads for CPU work.", &[], move || {
+            threads as f64
+        });
         registry.gauge_with(
             "tenfold_offload_running",
             "Pieces of CPU work that run.",
@@ -39,7 +43,11 @@ impl OffloadMetrics {
                 "Time that CPU work which was begun had waited for a thread.",
                 &[],
             ),
-            run: registry.histogram("tenfold_offload_run_seconds", "Time that CPU work took.", &[]),
+            run: registry.histogram(
+                "tenfold_offload_run_seconds",
+                "Time that CPU work took: its sum is how long the threads were busy.",
+                &[],
+            ),
             wasted: registry.time_counter(
                 "tenfold_offload_wasted_seconds_total",
                 "Time spent on CPU work whose caller had left before it was done.",

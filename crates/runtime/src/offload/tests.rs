@@ -133,6 +133,7 @@ async fn a_full_line_refuses_with_its_figures() {
     nudge(waits.as_mut()).await;
     assert_eq!(metric(&registry, "tenfold_offload_running"), 1.0);
     assert_eq!(metric(&registry, "tenfold_offload_waiting"), 1.0);
+    assert_eq!(metric(&registry, "tenfold_offload_threads"), 1.0);
 
     let refused = offload.run(&patient(), || unreachable!("it never begins")).await;
     let error: OffloadError = refused.unwrap_err();

@@ -222,6 +222,14 @@ async fn connections_count_while_their_guards_live() {
 }
 
 #[tokio::test]
+async fn their_number_and_that_of_the_cores_are_told() {
+    let (shards, registry) = shards(3);
+    assert_eq!(metric(&registry, "tenfold_shards"), 3.0);
+    assert!(metric(&registry, "tenfold_cores") >= 1.0);
+    shards.stop(Deadline::after(LONG)).await.unwrap();
+}
+
+#[tokio::test]
 async fn tasks_are_counted() {
     let (shards, registry) = shards(1);
     let series = "tenfold_shard_tasks{shard=\"0\"}";

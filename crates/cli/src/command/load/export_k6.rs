@@ -18,8 +18,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RATE", default_value = "100", value_parser = above_zero)]
     rate: f64,
     /// How long
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length_for_k6)]
     duration: Duration,
+}
+
+/// k6 says so itself, but only when the script is run.
+fn length_for_k6(text: &str) -> Result<Duration, String> {
+    let length = length(text)?;
+    match length < Duration::from_secs(1) {
+        true => Err("k6 takes no less than 1s".to_owned()),
+        false => Ok(length),
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {

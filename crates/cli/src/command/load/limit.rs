@@ -41,6 +41,9 @@ pub(super) struct SearchArguments {
     /// How long each rate is held at least
     #[arg(long, value_name = "TIME", default_value = "1800ms", value_parser = length)]
     probe: Duration,
+    /// How long the highest rate that was held is offered once more, to see that it lasts
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
+    lasting: Duration,
     /// The most probes
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     probes: u32,
@@ -100,6 +103,7 @@ impl SearchArguments {
             },
             rate_first: self.rate_first,
             probe: self.probe,
+            lasting: self.lasting,
             probe_max: defaults.probe_max.max(self.probe),
             good_share_min: self.good_share,
             spacing: target.spacing(),
@@ -140,7 +144,7 @@ pub(super) fn search(
                 };
                 let line =
                     format!("{number:>3}  {:>9.0}/s  {verdict:<9}  {}", probe.rate, probe.why);
-                screen.say(&clipped(&line));
+                screen.say(&if screen.is_live { clipped(&line) } else { line });
             }
         }
         interrupt.flow()

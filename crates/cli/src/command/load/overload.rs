@@ -1,9 +1,12 @@
 //! `tenfold load overload`: multiples of the limit, one after the other, and back.
 
+use std::env::split_paths;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tenfold_config::duration::show;
+use tenfold_config::environment;
 use tenfold_loadgen::scenario::{Behaviour, Retries, Share, Thresholds};
 use tenfold_loadgen::{
     Cold, Flood, Found, Latencies, OverloadBounds, OverloadEvent, OverloadOptions, OverloadReport,
@@ -61,7 +64,7 @@ struct VariantArguments {
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.2", value_parser = share)]
     slow_readers: Option<f64>,
     /// Stops this process for a while, such as a dependency, once the load has begun
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = pid)]
     pause: Option<i32>,
     /// For how long it is stopped
     #[arg(long, value_name = "TIME", default_value = "2s", requires = "pause", value_parser = length)]
@@ -205,12 +208,30 @@ impl VariantArguments {
                 let program = parts.next().ok_or_else(|| {
                     Problem::flag("--cold <COMMAND>", command, "the name of a program is needed")
                 })?;
+                if !is_program(&program) {
+                    let why = "no program of that name can be run";
+                    return Err(Problem::flag("--cold <COMMAND>", &program, why));
+                }
                 Ok(Some(Cold::Command { program, arguments: parts.collect() }))
             }
             (None, Some(url)) => Ok(Some(Cold::Post(address("--cold-url <URL>", url)?))),
             (None, None) => Ok(None),
         }
     }
+}
+
+/// For the flag that is a process.
+fn pid(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| "the number of a process is needed, as ps shows it".to_owned())
+}
+
+/// Whether there is such a file, where the system looks for it.
+fn is_program(name: &str) -> bool {
+    if name.contains('/') {
+        return Path::new(name).is_file();
+    }
+    let path = environment::var("PATH").unwrap_or_default();
+    split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn go(

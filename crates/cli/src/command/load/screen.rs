@@ -71,6 +71,16 @@ impl Screen {
     }
 }
 
+/// What comes next, such as an error, begins a line of its own.
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = write!(self.out, "\r\x1b[2K");
+            let _ = self.out.flush();
+        }
+    }
+}
+
 /// Broken between words where it is wider; a word that is wider itself stays whole.
 fn wrapped(line: &str, width: usize) -> String {
     if line.chars().count() <= width {

@@ -133,9 +133,23 @@ fn a_second_answer_begins_anew() {
 }
 
 #[test]
-fn only_seconds_are_read_from_retry_after() {
-    assert_eq!(seconds_of(b" 120 "), Some(Duration::from_secs(120)));
-    for value in ["", "-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999"] {
-        assert_eq!(seconds_of(value.as_bytes()), None, "{value}");
+fn a_retry_after_is_seconds_or_a_date() {
+    assert_eq!(wait_of(b" 120 "), Some(Duration::from_secs(120)));
+    assert_eq!(wait_of(b"Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO), "long ago");
+    let wait = wait_of(b"Fri, 31 Dec 9999 23:59:59 GMT").unwrap();
+    assert!(wait > Duration::from_secs(1 << 30), "{wait:?}");
+    for value in
+        ["", "-1", "1.5", "99999999999999999999", "Fri, 32 Dec 1999 23:59:59 GMT", "\u{e9}"]
+    {
+        assert_eq!(wait_of(value.as_bytes()), None, "{value}");
+    }
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_770_500);
+    for date in [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        " Sun, 06 Nov 1994 08:49:37 GMT ",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+    ] {
+        assert_eq!(wait_until(date.as_bytes(), now), Some(Duration::from_millis(6500)), "{date}");
     }
 }

@@ -65,3 +65,13 @@ fn ratios_are_spoken_as_people_do() {
     let spoken = [1.0, 1.123, 0.5, 3.12, f64::NAN, f64::INFINITY].map(changed);
     assert_eq!(spoken, ["same", "+12.3 %", "-50.0 %", "×3.1", "–", "–"]);
 }
+
+#[test]
+fn of_what_never_ended_nothing_is_a_part() {
+    let mut old = report();
+    old.overload.as_mut().unwrap().recovery.seconds = None;
+    let comparison = report().compare(&old);
+    let recovery = comparison.changes.iter().find(|change| change.name == "recovery").unwrap();
+    assert_eq!((recovery.old.as_str(), recovery.significance), ("never", Significance::Better));
+    assert_eq!(changed(recovery.ratio), "–");
+}

@@ -72,7 +72,7 @@ pub(super) fn section(limit: &LimitReport, page: &mut Page) {
     page.close();
 }
 
-fn search_plot(limit: &LimitReport) -> Plot {
+pub(super) fn search_plot(limit: &LimitReport) -> Plot {
     let of = |name: &str, tone, verdict| Dots {
         name: name.to_owned(),
         tone,
@@ -115,7 +115,7 @@ fn search_plot(limit: &LimitReport) -> Plot {
     }
 }
 
-fn law_plot(limit: &LimitReport, law: &Law) -> Plot {
+pub(super) fn law_plot(limit: &LimitReport, law: &Law) -> Plot {
     let valid = || limit.probes.iter().filter(|probe| probe.verdict != Verdict::Invalid);
     let concurrency_max = valid().map(|probe| probe.concurrency).fold(1.0, f64::max);
     let concurrency_min = valid().map(|probe| probe.concurrency).fold(1.0, f64::min).max(1e-3);

@@ -111,7 +111,7 @@ fn recovery(overload: &Overload) -> String {
     }
 }
 
-fn goodput_plot(overload: &Overload, earlier: Option<&Overload>) -> Plot {
+pub(super) fn goodput_plot(overload: &Overload, earlier: Option<&Overload>) -> Plot {
     let dots = |name: &str, tone, overload: &Overload| Dots {
         name: name.to_owned(),
         tone,
