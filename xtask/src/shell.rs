@@ -24,8 +24,10 @@ pub fn command(program: &str, arguments: &[&str]) -> Command {
 
 /// Where a program is, by the rules of the shell; `None` when it is nowhere in PATH.
 pub fn which(program: &str) -> Option<PathBuf> {
-    // The shell looks in PATH, so nobody here has to read the environment.
-    let found = command("sh", &["-c", "command -v -- \"$1\"", "sh", program]).output().ok()?;
+    // The shell looks in PATH, so nobody here has to read the environment. Debian keeps servers
+    // where only root's PATH leads to.
+    let script = "PATH=\"$PATH:/usr/sbin\"; command -v -- \"$1\"";
+    let found = command("sh", &["-c", script, "sh", program]).output().ok()?;
     let path = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim_end());
     (found.status.success() && path.is_absolute()).then_some(path)
 }

@@ -99,12 +99,13 @@ fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// PATH with our pinned tools in front, for tests that start a program by its name alone.
+/// PATH with our pinned tools in front, for tests that start a program by its name alone, and with
+/// where Debian keeps servers behind it.
 fn path_with_tools() -> Result<String, Error> {
     // The shell is asked, because only `config` reads the environment.
     let path = read(command("sh", &["-c", "printf %s \"$PATH\""]))?;
     let tools = root().join(needs::TOOLS).display().to_string();
-    Ok(format!("{tools}/bin:{tools}/node/node_modules/.bin:{path}"))
+    Ok(format!("{tools}/bin:{tools}/node/node_modules/.bin:{path}:/usr/sbin"))
 }
 
 #[cfg(test)]
