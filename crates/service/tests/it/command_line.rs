@@ -77,7 +77,7 @@ async fn a_database_that_is_not_there_is_named_without_its_password() {
         &[],
         &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")],
         "error: cannot use the database postgres://u:***@127.0.0.1:1/x: cannot reach Postgres: \
-         error connecting to server: Connection refused (os error 111)\n",
+         127.0.0.1:1: error connecting to server: Connection refused (os error 111)\n",
     )
     .await;
 }
