@@ -166,3 +166,38 @@ fn one_address_is_a_scenario() {
     let scenario = Scenario::get("http://127.0.0.1:8080/a?b=c").unwrap();
     assert_eq!(scenario.requests[0].path, Text::literal("/a?b=c"));
 }
+
+#[test]
+fn names_that_somebody_gave_must_differ_and_each_value_of_a_text_is_looked_at() {
+    let wrong = parse(
+        r#"target = "http://127.0.0.1:99999"
+[[request]]
+name = "read"
+path = "/{{zipf 1 10 100}}/{{lst}}"
+[[request]]
+name = "read"
+path = "/"
+"#,
+    )
+    .unwrap_err()
+    .to_string();
+    let lines: Vec<&str> = wrong.lines().collect();
+    let [port, exponent, list, name] = lines.as_slice() else { panic!("{wrong}") };
+    assert!(port.contains("line 1: ") && port.contains("a port that is no number"), "{port}");
+    assert!(exponent.contains("line 4: ") && exponent.contains("from 0 to 10"), "{exponent}");
+    assert!(list.contains("line 4: ") && list.contains("`list`"), "{list}");
+    assert!(name.starts_with("line 6: `name` is \"read\", as that of a request above"), "{name}");
+
+    let alike = "target = \"http://a\"\n[[request]]\npath = \"/\"\n[[request]]\npath = \"/\"\n";
+    assert_eq!(parse(alike).unwrap().requests.len(), 2, "nobody named them");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_without_an_end_are_refused() {
+    let wrong = Scenario::load(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(wrong, "cannot be read: it is larger than 16 MiB");
+    let list = "target = \"http://a\"\n[lists]\nwords = \"/dev/zero\"\n[[request]]\npath = \"/\"\n";
+    let wrong = parse(list).unwrap_err().to_string();
+    assert!(wrong.contains("`lists.words` cannot be read from /dev/zero: it is larger"), "{wrong}");
+}
