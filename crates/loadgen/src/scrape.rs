@@ -21,6 +21,9 @@ pub(crate) use machine::{MachineChange, Memory};
 /// Enough of a page to see what it is instead.
 const BEGINS_CHARACTERS: usize = 40;
 
+/// An exabyte, or thirty billion years.
+const AMOUNT_MAX: f64 = 1e18;
+
 /// What a service tells at one moment: values by the name of their metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scrape {
@@ -135,6 +138,12 @@ impl Series {
     }
 
     pub(crate) fn has(&self, labels: &[(&str, &str)]) -> bool {
+    /// The value, where it can be one of what is counted here: seconds, bytes, requests. There
+    /// are neither less than none of them nor endlessly many, and a page may say anything.
+    pub(crate) fn amount(&self) -> Option<f64> {
+        Some(self.value).filter(|value| (0.0..=AMOUNT_MAX).contains(value))
+    }
+
         labels.iter().all(|(name, value)| self.label(name) == Some(value))
     }
 }

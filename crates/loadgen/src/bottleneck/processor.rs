@@ -8,9 +8,13 @@ use crate::scrape::Change;
 /// What every Prometheus library calls the processor time of its process.
 pub(super) const PROCESS_SECONDS: &str = "process_cpu_seconds_total";
 
+/// No thread is busy for more of the time than there is; so much more may be how clocks differ.
+const TIMES_MAX: f64 = 1.5;
+
 /// The busiest shard of a Tenfold service, or the one event loop of Node.js.
 pub(super) fn event_loop(change: &Change, quiet: Option<&Change>) -> Option<Use> {
-    let busy = change.by_label("tenfold_shard_busy_seconds_total", "shard");
+    let mut busy = change.by_label("tenfold_shard_busy_seconds_total", "shard");
+    busy.retain(|(_, share)| *share <= TIMES_MAX);
     let busiest = busy.iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     let Some((shard, share)) = busiest else { return node(change, quiet) };
     let mut evidence =
@@ -29,6 +33,9 @@ fn node(change: &Change, quiet: Option<&Change>) -> Option<Use> {
     let delay = |change: &Change| change.gauge("nodejs_eventloop_lag_p99_seconds", &[]);
     let now = change.gauge("nodejs_eventloop_lag_seconds", &[]);
     let share = is_node(change).then(|| change.per_second(PROCESS_SECONDS, &[]))??;
+    if !is_credible(share, change) {
+        return None;
+    }
     let mut evidence =
         format!("Node.js runs on one core, of which its process used {:.0} %", share * 1e2);
     match (delay(change), quiet.and_then(delay)) {
@@ -59,7 +66,7 @@ fn is_node(change: &Change) -> bool {
 /// The processor time of the service's process, of the cores that it can use.
 pub(super) fn process(change: &Change) -> Option<Use> {
     let used = change.per_second(PROCESS_SECONDS, &[])?;
-    let (cores, whose) = cores(change)?;
+    let (cores, whose) = cores(change).filter(|_| is_credible(used, change))?;
     let mut evidence = format!("its process used {used:.2} of {cores:.0} cores {whose}");
     if cores > 1.0
         && (used - used.round()).abs() < 0.06
@@ -70,6 +77,15 @@ pub(super) fn process(change: &Change) -> Option<Use> {
             &format!(", as one that has only {:.0} threads to work with would", used.round());
     }
     Some(Use::new(Resource::ProcessCpu, used / cores, evidence, Kind::Processor))
+}
+
+/// Whether a process can have used so many cores. One that says otherwise counts something else,
+/// or nothing at all.
+pub(super) fn is_credible(used: f64, change: &Change) -> bool {
+    let machine = change.machine.map(|machine| machine.cores as f64);
+    // Threads for which a service does not tell a number come on top of those for which it does.
+    let told = || cores(change).map(|(cores, _)| 4.0 * cores);
+    machine.or_else(told).is_none_or(|cores| used <= TIMES_MAX * cores)
 }
 
 /// How many cores the process can use, and who says so.

@@ -309,3 +309,31 @@ fn it_is_looked_at_the_edge_and_not_far_above_it() {
     let probes = [probe(800.0, Verdict::NotHeld), probe(210.0, Verdict::NotHeld)];
     assert_eq!(of(&probes, &[seen("", ""), seen("", "")], true).unwrap().rate, 210.0);
 }
+
+#[test]
+fn what_cannot_be_is_not_believed() {
+    let page = |cpu: &str, busy: &str, memory: &str| {
+        format!(
+            "process_cpu_seconds_total {cpu}\ngo_sched_gomaxprocs_threads 2\n\
+             tenfold_shard_busy_seconds_total{{shard=\"0\"}} {busy}\n\
+             process_resident_memory_bytes {memory}\n"
+        )
+    };
+    let before = page("1", "1", "1e6");
+    for (cpu, busy, memory) in [
+        ("NaN", "NaN", "NaN"),
+        ("-5", "-5", "-5"),
+        ("1e9", "1e9", "1e17"),
+        ("+Inf", "1e99", "1e99"),
+    ] {
+        let after = page(cpu, busy, memory);
+        let bottleneck = told([(&before, &before), (&before, &after)]);
+        assert!(bottleneck.first().is_none(), "{bottleneck:?}");
+        let unknown = bottleneck.unknown.as_deref().unwrap();
+        assert!(unknown.contains("processor time is unknown"), "{unknown}");
+        let said = format!("{bottleneck:?}");
+        for nonsense in ["NaN", "inf ", "-4", "-5", "1e", "100000000 %"] {
+            assert!(!said.contains(nonsense), "{nonsense}: {said}");
+        }
+    }
+}
