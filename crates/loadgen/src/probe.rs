@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::arrival::{Schedule, Spacing};
-use crate::ending::Ending;
+use crate::ending::{Ending, Failure};
 use crate::outcome::Outcome;
 use crate::record::Tally;
 use crate::run::Run;
@@ -166,7 +166,7 @@ fn verdict(
     }
     let (share, share_min) = (steady.good_share(), demand.good_share_min);
     if share < share_min {
-        let others = Endings(steady);
+        let others = Endings { tally: steady, failures: &outcome.record.failures };
         let why =
             format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
         return (Verdict::NotHeld, why);
@@ -258,14 +258,27 @@ pub(crate) fn quantile_ms(latencies_us: &Histogram<u64>, quantile: f64) -> Optio
     (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 
-/// How requests ended that did not end well: `12 slow, 3 refused`.
-pub(crate) struct Endings<'t>(pub(crate) &'t Tally);
+/// How requests ended that did not end well, and why most of those failed that did: `12 slow, 3
+/// failed (no connection, refused or unreachable)`.
+pub(crate) struct Endings<'t> {
+    pub(crate) tally: &'t Tally,
+    /// Of the whole run: they are not told apart by its parts.
+    pub(crate) failures: &'t [u64; Failure::ALL.len()],
+}
 
 impl fmt::Display for Endings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endings(tally) = self;
-        let ended =
-            Ending::ALL.map(|ending| (tally.count(ending), ending.name().replace('_', " ")));
+        let Endings { tally, failures } = self;
+        let ended = Ending::ALL.map(|ending| {
+            let mut name = ending.name().replace('_', " ");
+            if let (Ending::Failed, Some((most, is_all))) =
+                (ending, Failure::most_frequent(failures))
+            {
+                let most_of = if is_all { "" } else { "most of them: " };
+                name += &format!(" ({most_of}{})", most.words());
+            }
+            (tally.count(ending), name)
+        });
         let not_sent = (tally.not_offered, "found no connection".to_owned());
         let bad = ended.into_iter().skip(1).chain([not_sent]).filter(|(count, _)| *count > 0);
         let bad: Vec<String> = bad.map(|(count, name)| format!("{count} {name}")).collect();

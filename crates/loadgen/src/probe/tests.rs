@@ -175,5 +175,8 @@ fn the_load_has_the_shape_that_the_judge_expects() {
         .expect("a service that is not there is no error");
     let report = judge(&outcome, &Demand { duration: Duration::from_millis(300), ..DEMAND });
     assert_eq!(report.verdict, Verdict::NotHeld);
-    assert_eq!(report.why, "0.0 % were good, 99 % must be: of 4 4 failed");
+    assert_eq!(
+        report.why,
+        "0.0 % were good, 99 % must be: of 4 4 failed (no connection, refused or unreachable)"
+    );
 }
