@@ -144,7 +144,7 @@ pub(super) fn search(
                 };
                 let line =
                     format!("{number:>3}  {:>9.0}/s  {verdict:<9}  {}", probe.rate, probe.why);
-                screen.say(&if screen.is_live { clipped(&line) } else { line });
+                screen.say(&if screen.is_live { clipped(&line, screen.width()) } else { line });
             }
         }
         interrupt.flow()
@@ -189,6 +189,6 @@ pub(super) fn address(flag: &str, url: &str) -> Result<Address, Problem> {
     Address::parse(url).map_err(|error| Problem::flag(flag, url, error))
 }
 
-fn clipped(line: &str) -> String {
-    line.chars().take(super::screen::WIDTH).collect()
+fn clipped(line: &str, width: usize) -> String {
+    line.chars().take(width).collect()
 }
