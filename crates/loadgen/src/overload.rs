@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::arrival::{Schedule, Spacing};
 use crate::ending::Ending;
-use crate::files::connections_possible;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
@@ -43,10 +42,6 @@ const UNLOADED: Duration = Duration::from_secs(1);
 /// compared with it then should have been as busy.
 const BEFORE: Duration = Duration::from_secs(3);
 
-/// No more connections than this are opened unless it is told so. Each costs memory on both
-/// sides, and a service that lets more than this wait has shown what it does.
-const CONNECTIONS_MAX: usize = 4096;
-
 /// What to offer.
 #[derive(Clone, Debug)]
 pub struct OverloadOptions {
@@ -60,9 +55,8 @@ pub struct OverloadOptions {
     pub rest: Duration,
     /// What else is done to the service.
     pub variants: Variants,
-    /// The most connections. Without it, as many as are needed so that each request of the
-    /// highest multiple can wait as long as its client does, within what one process may open:
-    /// people do not share a pool of connections.
+    /// The most connections, whatever the scenario says. Without it, what [`Run::connections_max`]
+    /// tells: people do not share a pool of connections.
     pub connections_max: Option<usize>,
     /// How requests are spaced; evenly by default, as when the limit was searched.
     pub spacing: Spacing,
@@ -216,9 +210,10 @@ pub fn past(
         cold.call()?;
     }
     let mut scenario = options.variants.applied_to(scenario);
-    let connections_max =
-        options.connections_max.unwrap_or_else(|| connections_needed(&scenario, &stretches));
-    scenario.behaviour.connections_max = connections_max;
+    let said = options.connections_max.or(scenario.behaviour.connections_max);
+    scenario.behaviour.connections_max = said;
+    let run = run(&scenario, &stretches, options);
+    let connections_max = run.connections_max();
     let mut phase = None;
     let mut see = |snapshot: &Snapshot, pausing: &mut Option<Pausing>| {
         if stopped {
@@ -235,7 +230,7 @@ pub fn past(
         }
         watch(&OverloadEvent::Live { phase: now, snapshot })
     };
-    let outcome = follow(run(&scenario, &stretches, options), &mut |snapshot| {
+    let outcome = follow(run, &mut |snapshot| {
         let flow = see(snapshot, &mut pausing);
         if flow.is_break() {
             // Nobody waits for the last answers with a process stopped.
@@ -321,15 +316,6 @@ fn stretch_at(stretches: &[Stretch], moment: Duration) -> usize {
     ended.count().min(stretches.len() - 1)
 }
 
-/// As many as can wait at a time, within reason and within what the process may open.
-fn connections_needed(scenario: &Scenario, stretches: &[Stretch]) -> usize {
-    let rate_max = stretches.iter().map(|stretch| stretch.rate).fold(0.0, f64::max);
-    let waiting = (rate_max * scenario.behaviour.timeout.as_secs_f64()).ceil() as usize;
-    waiting
-        .min(connections_possible().clamp(1, CONNECTIONS_MAX))
-        .max(scenario.behaviour.connections_max)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,17 +347,5 @@ mod tests {
             let options = OverloadOptions { times, ..OverloadOptions::of_limit(limit_per_second) };
             assert!(matches!(stretches(&options), Err(OverloadError::NoLoad)), "{options:?}");
         }
-    }
-
-    #[test]
-    fn connections_suffice_for_all_who_wait_but_not_for_a_million() {
-        let scenario = Scenario::get("http://127.0.0.1/").unwrap();
-        let needed = |limit| {
-            let options = OverloadOptions::of_limit(limit);
-            connections_needed(&scenario, &stretches(&options).unwrap())
-        };
-        assert_eq!(needed(1.0), 256, "what the scenario allows is never lessened");
-        assert_eq!(needed(20.0), 400, "ten times twenty, for two seconds");
-        assert!(needed(1e9) <= CONNECTIONS_MAX);
     }
 }

@@ -34,6 +34,10 @@ const SIXTH: u32 = 6;
 /// A latency so many times the generator's lag is not made by it.
 const LAG_TIMES: f64 = 5.0;
 
+/// A service that takes less than this many times as long as when nobody else asks is not what
+/// requests wait for.
+const QUICK_TIMES: f64 = 2.0;
+
 /// A generator that uses so much of its core has no more to give.
 const CPU_SHARE_FULL: f64 = 0.9;
 
@@ -123,7 +127,13 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
     let service_s = right.map_or(0.0, |service_us| service_us.mean() / 1e6);
     let latencies_us = steady.latencies_us(&[Ending::Good, Ending::Slow]);
     let growth = trend.filter(|_| grows_throughout(after_warm_up));
-    let (verdict, why) = verdict(outcome, demand, &steady, growth);
+    let (mut verdict, mut why) = verdict(outcome, demand, &steady, growth);
+    let mut validity = outcome.validity.to_string();
+    if verdict == Verdict::NotHeld
+        && let Some(line) = line_of_our_own(outcome, demand, &steady)
+    {
+        (verdict, why, validity) = (Verdict::Invalid, line.clone(), line);
+    }
     ProbeReport {
         rate: demand.rate,
         offered_per_second: whole.offered() as f64 / seconds,
@@ -136,7 +146,7 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
         trend,
         verdict,
         why,
-        validity: outcome.validity.to_string(),
+        validity,
         cpu_share: outcome.cpu_share,
     }
 }
@@ -186,6 +196,30 @@ fn verdict(
     }
 }
 
+/// Says that requests stood in line for one of the generator's own connections, if that is why a
+/// rate was not held: more of them than may be bad, while the service answered as quickly as when
+/// nobody else asks, and gave few bad answers of its own.
+fn line_of_our_own(outcome: &Outcome, demand: &Demand, steady: &Tally) -> Option<String> {
+    let lines = outcome.record.phases.iter().skip(1).map(|phase| phase.line_us.len());
+    let (stood, intended) = (lines.sum::<u64>() + steady.not_offered, steady.intended);
+    let forgiven = (1.0 - demand.good_share_min) * intended as f64;
+    let of_its_own = [Ending::Wrong, Ending::Refused, Ending::Failed];
+    let of_its_own: u64 = of_its_own.iter().map(|ending| steady.count(*ending)).sum();
+    let in_vain = [Ending::Slow, Ending::TimedOut, Ending::LeftEarly];
+    let in_vain: u64 = in_vain.iter().map(|ending| steady.count(*ending)).sum();
+    let of_its_own = of_its_own + in_vain.saturating_sub(steady.spoilt);
+    let service_ms = quantile_ms(steady.service_us()?, 0.5)?;
+    let is_quick = service_ms < QUICK_TIMES * demand.unloaded_p50_ms;
+    (is_quick && stood as f64 > forgiven && of_its_own as f64 <= forgiven).then(|| {
+        let connections = outcome.record.connections_peak;
+        format!(
+            "the generator was the bottleneck: {stood} of {intended} requests stood in line for \
+             one of its {connections} connections, while the service took no longer than it takes \
+             unloaded, {service_ms:.1} ms (raise connections_max)"
+        )
+    })
+}
+
 /// Whether the generator, and not the service, kept requests of these phases from being offered in
 /// time.
 ///
@@ -219,7 +253,7 @@ pub(crate) fn is_generators_fault(
             Limit::Connections { .. } => {
                 let service_us = tally.service_us();
                 let service_ms = service_us.and_then(|service_us| quantile_ms(service_us, 0.5));
-                service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
+                service_ms.is_some_and(|service_ms| service_ms < QUICK_TIMES * unloaded_p50_ms)
             }
         }
     })

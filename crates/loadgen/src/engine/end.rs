@@ -83,7 +83,11 @@ impl Engine {
         let Job { phase, class, intended, sent, .. } = job;
         let spoilt = match ending {
             Ending::TimedOut => cut_short(self.plan.timeout_ns),
-            Ending::Slow => cut_short(good.latency_max_ns),
+            // Slow for having waited, or so late that it had little time left.
+            Ending::Slow => {
+                let alone = latency.saturating_sub(waited);
+                cut_short(good.latency_max_ns) || alone <= good.latency_max_ns
+            }
             Ending::LeftEarly => cut_short(nanos(self.plan.behaviour.leave_early.what)),
             _ => false,
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::text::{Escape, quoted};
 use super::{Protocol, Request, Scenario, Statuses, Text, Threshold};
+use crate::run::connections::CONNECTIONS_LEAST;
 
 const HEAD: &str = include_str!("k6/head.js");
 const TAIL: &str = include_str!("k6/tail.js");
@@ -27,8 +28,8 @@ pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
     let (rate, unit_s) = if rate.fract() == 0.0 { (rate, 1) } else { ((rate * 60.0).round(), 60) };
     let per_second = rate / f64::from(unit_s);
     let users_max = (per_second * scenario.behaviour.timeout.as_secs_f64()).ceil().max(1.0);
-    let users_max = users_max.max(scenario.behaviour.connections_max as f64);
-    let users_first = users_max.min(scenario.behaviour.connections_max as f64);
+    let connections = scenario.behaviour.connections_max.unwrap_or(CONNECTIONS_LEAST) as f64;
+    let (users_max, users_first) = (users_max.max(connections), connections);
     line("export const options = {".to_owned());
     line("  scenarios: {".to_owned());
     line("    load: {".to_owned());
@@ -61,7 +62,6 @@ pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
     script + TAIL
 }
 
-fn thresholds(of: &str, threshold: &Threshold, line: &mut dyn FnMut(String)) {
 /// What a script for k6 does not do, though the scenario says so; without full stops.
 pub fn k6_losses(scenario: &Scenario) -> Vec<String> {
     let behaviour = &scenario.behaviour;
@@ -119,6 +119,7 @@ fn class(scenario: &Scenario, class: usize) -> String {
     plain
 }
 
+fn thresholds(of: &str, threshold: &Threshold, line: &mut dyn FnMut(String)) {
     if let Some(share) = threshold.good_share_min {
         line(format!("    {}: ['rate>={share}'],", quoted(&format!("good{of}"))));
     }

@@ -141,8 +141,9 @@ impl Reader<'_, '_> {
             fields.count(name, least..most, problems).map_or(default, |count| count as usize)
         };
         let defaults = Behaviour::default();
-        behaviour.connections_max =
-            count(&mut fields, "connections_max", 1, 1_000_000, problems, defaults.connections_max);
+        behaviour.connections_max = fields
+            .count("connections_max", 1..1_000_000, problems)
+            .map(|connections| connections as usize);
         behaviour.backlog_max =
             count(&mut fields, "backlog_max", 0, 10_000_000, problems, defaults.backlog_max);
         behaviour.streams_max =
@@ -266,7 +267,6 @@ impl Reader<'_, '_> {
         tables
     }
 
-    fn request(
     /// Two requests of one name could not be told apart. Those that nobody named may look alike.
     fn check_names(&mut self, tables: &[(&DeTable<'_>, usize)]) {
         let mut names = HashSet::new();
@@ -284,6 +284,7 @@ impl Reader<'_, '_> {
         }
     }
 
+    fn request(
         &mut self,
         mut fields: Fields<'_>,
         default: &Good,

@@ -70,6 +70,24 @@ fn a_service_that_collapses_has_its_limit_before_that_and_comes_back() {
 }
 
 #[test]
+fn the_limit_of_our_own_connections_is_not_taken_for_the_services() {
+    // A hundred at once, each for 40 ms: 2500 per second.
+    let server = Server::start(Workers::new(100, 4 * SERVICE));
+    let mut scenario = scenario(&server);
+    scenario.behaviour.connections_max = Some(4);
+    let search = SearchLimits { rate_max: 400.0, ..SearchLimits::default() };
+    let options = LimitOptions { search, lasting: Duration::from_secs(2), ..options() };
+    let report = find(&scenario, &options, &mut silent).unwrap();
+    let Found::GeneratorFirst { held } = report.found else { panic!("{:#?}", report.probes) };
+    assert!((45.0..=105.0).contains(&held), "four connections do 100 per second: {held}");
+    let why = |probe: &tenfold_loadgen::ProbeReport| probe.validity.contains("its 4 connections");
+    assert!(report.probes.iter().any(why), "{:#?}", report.probes);
+    scenario.behaviour.connections_max = None;
+    let report = find(&scenario, &options, &mut silent).unwrap();
+    assert_eq!(report.found, Found::NoLimit { held: 400.0 }, "{:#?}", report.probes);
+}
+
+#[test]
 fn a_service_that_refuses_has_its_limit_where_it_begins_to() {
     let server = Server::start(Refusing(Workers::new(5, SERVICE)));
     let report = find(&scenario(&server), &options(), &mut silent).unwrap();
