@@ -14,9 +14,9 @@ mod machine;
 mod text;
 
 pub(crate) use change::Change;
-pub(crate) use machine::Machine;
 #[cfg(test)]
-pub(crate) use machine::{MachineChange, Memory};
+pub(crate) use machine::Memory;
+pub(crate) use machine::{Core, Machine, MachineChange};
 
 /// Enough of a page to see what it is instead.
 const BEGINS_CHARACTERS: usize = 40;
@@ -106,7 +106,8 @@ impl Sample {
             elapsed: later.at.since(self.at).max(Duration::from_nanos(1)),
             machine: self
                 .machine
-                .zip(later.machine)
+                .as_ref()
+                .zip(later.machine.as_ref())
                 .and_then(|(before, after)| after.since(before)),
             before,
             after,
@@ -137,13 +138,13 @@ impl Series {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn has(&self, labels: &[(&str, &str)]) -> bool {
     /// The value, where it can be one of what is counted here: seconds, bytes, requests. There
     /// are neither less than none of them nor endlessly many, and a page may say anything.
     pub(crate) fn amount(&self) -> Option<f64> {
         Some(self.value).filter(|value| (0.0..=AMOUNT_MAX).contains(value))
     }
 
+    pub(crate) fn has(&self, labels: &[(&str, &str)]) -> bool {
         labels.iter().all(|(name, value)| self.label(name) == Some(value))
     }
 }
