@@ -26,6 +26,7 @@ pub use bounds::OverloadBounds;
 pub use cold::{Cold, ColdError};
 pub use pause::{Pause, PauseError};
 pub use phases::{ClassReport, Latencies, PhaseReport};
+pub(crate) use phases::multiples;
 pub use recovery::Recovery;
 pub use variants::{Flood, Variants};
 
@@ -34,6 +35,9 @@ use pause::Pausing;
 /// After the last multiple so much of the limit is offered: what a service that has recovered
 /// holds with ease.
 const REST_TIMES: f64 = 0.5;
+
+/// The name of the phase after the last multiple.
+const AFTER: &str = "after";
 
 /// How long one client asks alone at first, to learn what quick is.
 const UNLOADED: Duration = Duration::from_secs(1);
@@ -126,7 +130,8 @@ pub struct OverloadReport {
     pub limit_per_second: f64,
     /// How quick the service was when one client asked alone.
     pub unloaded: Unloaded,
-    /// The multiples in their order, and after them the rest.
+    /// The multiples in their order, and after them the rest; of a load that was stopped those
+    /// that had begun.
     pub phases: Vec<PhaseReport>,
     /// Whether it came back, and when.
     pub recovery: Recovery,
@@ -144,9 +149,10 @@ impl OverloadReport {
         &self.outcome.record.timeline
     }
 
-    /// The most good answers per second that any phase had.
+    /// The most good answers per second that any multiple had; where none was the limit or below
+    /// it, the limit, if that is more.
     pub fn goodput_peak_per_second(&self) -> f64 {
-        phases::peak(self.phases.iter().map(|phase| phase.goodput_per_second))
+        phases::peak(multiples(&self.phases), self.limit_per_second)
     }
 }
 
@@ -241,7 +247,7 @@ pub fn past(
     // Whatever came of it, the process goes on.
     drop(pausing);
     let outcome = outcome?;
-    let phases = phases::reports(&outcome, &stretches, &unloaded);
+    let phases = phases::reports(&outcome, &stretches, options.limit_per_second, &unloaded);
     let from = options.hold * options.times.len() as u32;
     let recovery = match outcome.stopped {
         true => Recovery::stopped(),
@@ -295,7 +301,7 @@ fn stretches(options: &OverloadOptions) -> Result<Vec<Stretch>, OverloadError> {
     };
     let mut stretches: Vec<Stretch> =
         times.iter().map(|times| stretch(format!("{times}x"), *times, *hold)).collect();
-    stretches.push(stretch("after".to_owned(), REST_TIMES, *rest));
+    stretches.push(stretch(AFTER.to_owned(), REST_TIMES, *rest));
     Ok(stretches)
 }
 

@@ -143,3 +143,30 @@ fn nobody_there_is_an_error_and_not_a_limit_of_nothing() {
     let error = find(&scenario, &options(), &mut silent).unwrap_err();
     assert!(error.to_string().contains("failed"), "{error}");
 }
+
+#[test]
+fn no_more_is_offered_than_is_worth_it_even_at_first() {
+    let server = Server::start(Workers::new(4, SERVICE));
+    let search = SearchLimits { rate_max: 50.0, ..SearchLimits::default() };
+    let options = LimitOptions { search, rate_first: Some(200.0), ..options() };
+    let report = find(&scenario(&server), &options, &mut silent).unwrap();
+    assert_eq!(report.found, Found::NoLimit { held: 50.0 });
+    assert!(report.probes.iter().all(|probe| probe.rate <= 50.0), "{:?}", report.probes);
+}
+
+#[test]
+fn what_was_held_is_known_even_when_the_search_is_stopped_right_after() {
+    let server = Server::start(Workers::new(4, SERVICE));
+    let mut probed = false;
+    let report = find(&scenario(&server), &options(), &mut |event| match event {
+        LimitEvent::Probed(_) => {
+            probed = true;
+            ControlFlow::Continue(())
+        }
+        LimitEvent::Resting { .. } if probed => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .unwrap();
+    assert!(report.stopped && report.probes.len() == 1, "{report:?}");
+    assert_eq!(report.found, Found::Unfinished { held: report.probes[0].rate });
+}
