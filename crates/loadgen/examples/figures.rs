@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(USAGE.into());
     };
     let mut scenario = Scenario::get(url)?;
-    scenario.behaviour.connections_max = connections.parse()?;
+    scenario.behaviour.connections_max = Some(connections.parse()?);
     if let Some(streams) = streams.first() {
         scenario.behaviour.protocol = Protocol::Http2;
         scenario.behaviour.streams_max = streams.parse()?;

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("four arguments are needed: RATE SECONDS CONNECTIONS URL".into());
     };
     let mut scenario = Scenario::get(url)?;
-    scenario.behaviour.connections_max = connections.parse()?;
+    scenario.behaviour.connections_max = Some(connections.parse()?);
     let load = Schedule::constant(rate.parse()?, Duration::from_secs(seconds.parse()?));
     let outcome = Run::open(&scenario, load).run()?;
 

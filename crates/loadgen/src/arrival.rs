@@ -116,6 +116,11 @@ impl Schedule {
         self.pieces.iter().map(Piece::requests).sum()
     }
 
+    /// The highest rate of all its moments.
+    pub fn rate_max(&self) -> f64 {
+        self.pieces.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max)
+    }
+
     /// Requests per second that are intended at that moment; none when it is over.
     pub fn rate_at(&self, moment: Duration) -> f64 {
         let mut seconds = moment.as_secs_f64();

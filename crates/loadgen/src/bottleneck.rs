@@ -16,7 +16,7 @@ mod service;
 /// Less than this is not near an end.
 const SHARE_NEAR: f64 = 0.8;
 
-/// From here on the service's own processors are the cause, whatever else looks full: who does
+/// From here on the processors are the cause, whatever else looks full: who does
 /// not come to work holds connections, places and threads for longer.
 const SHARE_FULL: f64 = 0.95;
 
@@ -49,7 +49,7 @@ pub struct Saturation {
 pub enum Resource {
     /// The service's own processor time.
     ProcessCpu,
-    /// The processors of the machine, all programs together.
+    /// The processors of the machine, all programs together; or one of them, if that is full.
     MachineCpu,
     /// The busiest event loop.
     EventLoop,
@@ -73,7 +73,7 @@ struct Use {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Processor time of the service itself.
+    /// Processor time that others than the generator used.
     Processor,
     /// What has a size that somebody chose.
     Sized,
@@ -168,10 +168,12 @@ fn rank(seen: &Seen, quiet: Option<&Change>) -> Vec<Saturation> {
         service::door(change),
     ];
     let mut used: Vec<Use> = found.into_iter().flatten().collect();
-    // Stable: of two that are equally used up the one that stands first above is the cause.
+    // Stable: of two that are equally used up the one that stands first above is the cause. Full
+    // processors are equally used up: a loop that never sleeps fills its core, not the other way
+    // round.
     used.sort_by(|one, other| {
-        let by_share = || other.saturation.share.total_cmp(&one.saturation.share);
-        one.order().cmp(&other.order()).then_with(by_share)
+        let share = |used: &Use| if used.order() == 0 { 1.0 } else { used.saturation.share };
+        one.order().cmp(&other.order()).then_with(|| share(other).total_cmp(&share(one)))
     });
     used.into_iter().map(|used| used.saturation).collect()
 }

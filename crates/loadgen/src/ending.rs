@@ -89,6 +89,27 @@ impl Failure {
             Failure::TooLarge => "too_large",
         }
     }
+
+    /// What happened, for people: `no connection, refused or unreachable`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Failure::Connect => "no connection, refused or unreachable",
+            Failure::Handshake => "no agreement on TLS or on the protocol",
+            Failure::Reset => "the connection broke",
+            Failure::HalfAnswer => "the connection was closed in the middle of an answer",
+            Failure::NoAnswer => "the connection was closed without an answer",
+            Failure::Garbage => "what came back is no HTTP",
+            Failure::TooLarge => "the answer was too large",
+        }
+    }
+
+    /// What happened most often, and whether it was all that happened; none if nothing did.
+    /// `counts` are in the order of [`Failure::ALL`].
+    pub fn most_frequent(counts: &[u64; Failure::ALL.len()]) -> Option<(Failure, bool)> {
+        let seen = || Failure::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+        let (most, _) = seen().max_by_key(|(_, count)| **count)?;
+        Some((most, seen().count() == 1))
+    }
 }
 
 /// Why a request that was due has not been sent. It is the generator that could not, and never
@@ -128,5 +149,20 @@ impl NotOffered {
             NotOffered::NoFile => "no_file",
             NotOffered::NoPort => "no_port",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_failure_is_told_and_whether_it_was_alone() {
+        let mut counts = [0; Failure::ALL.len()];
+        assert_eq!(Failure::most_frequent(&counts), None);
+        counts[Failure::Reset as usize] = 3;
+        assert_eq!(Failure::most_frequent(&counts), Some((Failure::Reset, true)));
+        counts[Failure::Connect as usize] = 2;
+        assert_eq!(Failure::most_frequent(&counts), Some((Failure::Reset, false)));
     }
 }

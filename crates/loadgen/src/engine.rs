@@ -82,6 +82,8 @@ pub(crate) struct Engine {
     demand: Demand,
     seats: Seats,
     connections: usize,
+    /// The share that this thread has of what the run may open.
+    connections_max: usize,
     backlog: VecDeque<Job>,
     later: BinaryHeap<Reverse<Later>>,
     next_sweep: u64,
@@ -98,6 +100,7 @@ impl Shared {
     pub(crate) fn new(
         plan: SharedPlan,
         demand: Demand,
+        connections_max: usize,
         started: Moment,
         phases: usize,
     ) -> Rc<Shared> {
@@ -109,6 +112,7 @@ impl Shared {
             demand,
             seats: Seats::default(),
             connections: 0,
+            connections_max,
             backlog: VecDeque::new(),
             later: BinaryHeap::new(),
             next_sweep: 0,
@@ -361,7 +365,7 @@ impl Engine {
                 self.note_lag(&job, now);
             }
             let job = Job { waits_since: Some(now), ..job };
-            if self.connections < self.plan.behaviour.connections_max.div_ceil(self.plan.threads) {
+            if self.connections < self.connections_max {
                 self.open(shared, job);
             } else if self.backlog.len() < self.plan.behaviour.backlog_max {
                 self.backlog.push_back(job);
@@ -406,7 +410,10 @@ impl Engine {
 
     /// Whoever has waited longest for a connection.
     fn next_in_line(&mut self, now: u64) -> Option<Job> {
-        self.backlog.pop_front().map(|job| Job { left_line: Some(now), ..job })
+        let job = self.backlog.pop_front()?;
+        let since = job.waits_since.unwrap_or(job.intended);
+        self.record.note_line(job.phase, now.saturating_sub(since) / 1000);
+        Some(Job { left_line: Some(now), ..job })
     }
 
     fn lose_connection(&mut self, shared: &Rc<Shared>, now: u64) {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use h2::client::{self, SendRequest};
 use http::{HeaderValue, Request};
 
 use crate::ANSWER_BYTES_MAX;
-use crate::connection::{self, NoConnection};
+use crate::connection::{self, NoConnection, Stream};
 use crate::ending::Failure;
 use crate::engine::{End, Job, Seat, Shared};
 use crate::http1::{body_is_right, capture, until_cut, wait_of};
@@ -21,42 +22,78 @@ use crate::scenario::Escape;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
-/// Opens the connection for the request that sits there, and as many seats as it may have.
+/// Moves the bytes of a connection, whoever asks on it.
+type Driver = client::Connection<Stream, Bytes>;
+
+/// Opens the connection for the request that sits there, and as many seats as it may have: no more
+/// than the service says, because what comes on top would wait here for one of its streams, where
+/// another connection could take it.
 pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
-    let sender = match until_cut(&shared, first, open(&shared)).await {
-        Ok(Ok(sender)) => sender,
+    let (sender, driver) = match until_cut(&shared, first, open(&shared)).await {
+        Ok(Ok(opened)) => opened,
         Ok(Err(why)) => return shared.close(first, why.into()),
         Err(cut) => return shared.close(first, End::Cut(cut)),
     };
-    let streams = shared.plan.behaviour.streams_max;
-    let connection = Rc::new(Connection { shared: shared.clone(), seats: Cell::new(streams) });
-    for number in 0..streams {
-        let seat = if number == 0 { first } else { shared.add_seat() };
-        tokio::task::spawn_local(work(connection.clone(), seat, sender.clone()));
-    }
+    let connection = Rc::new(Connection { shared, seats: Cell::new(1), is_whole: Cell::new(true) });
+    tokio::task::spawn_local(work(connection.clone(), first, sender.clone()));
+    connection.fill(&sender);
+    tokio::task::spawn_local(drive(connection, driver, sender));
 }
 
 struct Connection {
     shared: Rc<Shared>,
     /// How many seats are not closed yet.
     seats: Cell<usize>,
+    /// Whether none has been closed: then there may be more, and later no more.
+    is_whole: Cell<bool>,
 }
 
-async fn open(shared: &Rc<Shared>) -> Result<SendRequest<Bytes>, NoConnection> {
+impl Connection {
+    /// As many seats as there may be; those that there are stay, when it becomes fewer.
+    fn fill(self: &Rc<Connection>, sender: &SendRequest<Bytes>) {
+        let streams = sender.current_max_send_streams().min(self.shared.plan.behaviour.streams_max);
+        while self.is_whole.get() && self.seats.get() < streams {
+            self.seats.set(self.seats.get() + 1);
+            let seat = self.shared.add_seat();
+            tokio::task::spawn_local(work(self.clone(), seat, sender.clone()));
+        }
+    }
+}
+
+/// Moves the bytes until the connection ends, which is seen by every request that is on it, and by
+/// the next that would be.
+async fn drive(connection: Rc<Connection>, mut driver: Driver, sender: SendRequest<Bytes>) {
+    poll_fn(|cx| {
+        let ended = Pin::new(&mut driver).poll(cx).map(|_| ());
+        if ended.is_pending() {
+            // The service may have allowed more.
+            connection.fill(&sender);
+        }
+        ended
+    })
+    .await;
+}
+
+/// A connection whose service has said how many requests it takes at once.
+async fn open(shared: &Rc<Shared>) -> Result<(SendRequest<Bytes>, Driver), NoConnection> {
     let plan = shared.plan.clone();
     let stream = connection::open(&plan).await?;
-    let (sender, connection) = client::Builder::new()
+    let (sender, mut driver) = client::Builder::new()
+        // None, until it says so: then it is known to have said it.
+        .initial_max_send_streams(0)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .enable_push(false)
         .handshake(stream)
         .await
         .map_err(|_| Failure::Handshake)?;
-    // Its end is seen by every request that is on it, and by the next that would be.
-    tokio::task::spawn_local(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+    poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
+        Poll::Ready(_) => Poll::Ready(Err(Failure::Handshake)),
+        Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await?;
+    Ok((sender, driver))
 }
 
 /// Serves one seat until the connection ends.
@@ -73,6 +110,7 @@ async fn work(connection: Rc<Connection>, seat: Seat, mut sender: SendRequest<By
         };
         shared.finish(seat, end);
     }
+    connection.is_whole.set(false);
     connection.seats.set(connection.seats.get() - 1);
     if connection.seats.get() == 0 {
         shared.close_connection();

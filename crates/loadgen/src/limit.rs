@@ -14,7 +14,7 @@ use crate::live::Snapshot;
 use crate::probe::{Demand, ProbeReport, judge};
 use crate::run::RunError;
 use crate::scenario::Scenario;
-use crate::scrape::Sample;
+use crate::scrape::{MetricsError, Sample, check_metrics};
 use crate::search::{Found, Search, SearchLimits, Step, Verdict};
 use crate::settle::{Trickle, Unloaded, settle, trickle};
 use crate::usl::Law;
@@ -150,6 +150,9 @@ pub enum LimitError {
         /// How it answered.
         why: String,
     },
+    /// What the service tells of itself was asked for, and cannot be had.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The generator could not run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -166,13 +169,15 @@ impl LimitReport {
 /// `watch` says that it is enough.
 ///
 /// # Errors
-/// When the service does not answer well even without load, or the generator cannot run.
+/// When the service does not answer well even without load, its metrics cannot be read, or the
+/// generator cannot run.
 pub fn find(
     scenario: &Scenario,
     options: &LimitOptions,
     watch: &mut dyn FnMut(&LimitEvent<'_>) -> ControlFlow<()>,
 ) -> Result<LimitReport, LimitError> {
     let started = Moment::now();
+    options.metrics.as_ref().map(check_metrics).transpose()?;
     // The first look is longer: everything after is compared with it.
     let looking =
         &mut |snapshot: &Snapshot| watch(&LimitEvent::Resting { waited: snapshot.elapsed });
@@ -184,6 +189,8 @@ pub fn find(
     let rate_first = options.rate_first.unwrap_or_else(|| {
         first_rate(options.search.rate_first, options.search.step, unloaded.p50_ms)
     });
+    // The most that is worth offering may be the most that somebody dares to.
+    let rate_first = rate_first.min(options.search.rate_max);
     let search = Search::new(SearchLimits { rate_first, ..options.search });
     let mut hunt = Hunt {
         scenario,
@@ -234,16 +241,17 @@ impl Hunt<'_> {
     /// because on a shared machine that is mostly a neighbour.
     fn ask(&mut self, rate: f64, lasting: bool) -> Result<(), RunError> {
         let mut verdict = self.probe(rate, lasting)?;
-        if verdict == Verdict::Invalid && self.end.is_none() {
+        if verdict == Some(Verdict::Invalid) && self.end.is_none() {
             verdict = self.probe(rate, lasting)?;
         }
-        if !matches!(self.end, Some(End::Stopped)) {
+        if let Some(verdict) = verdict {
             self.search.note(verdict);
         }
         Ok(())
     }
 
-    fn probe(&mut self, rate: f64, lasting: bool) -> Result<Verdict, RunError> {
+    /// None if it was stopped before its end.
+    fn probe(&mut self, rate: f64, lasting: bool) -> Result<Option<Verdict>, RunError> {
         let duration = duration(self.options, rate, self.unloaded.p50_ms);
         let demand = Demand {
             rate,
@@ -255,7 +263,7 @@ impl Hunt<'_> {
         if (self.watch)(&LimitEvent::Probing { number, rate, duration: demand.duration }).is_break()
         {
             self.end = Some(End::Stopped);
-            return Ok(Verdict::Invalid);
+            return Ok(None);
         }
         let run = demand.run(self.scenario, self.options.spacing);
         let run = run.threads(self.options.threads).seed(self.options.seed);
@@ -270,10 +278,10 @@ impl Hunt<'_> {
         self.probes.push(report);
         if outcome.stopped || goes_on.is_break() {
             self.end = Some(End::Stopped);
-            return Ok(verdict);
+        } else {
+            self.rest(rate)?;
         }
-        self.rest(rate)?;
-        Ok(verdict)
+        Ok((!outcome.stopped).then_some(verdict))
     }
 
     fn rest(&mut self, after_rate: f64) -> Result<(), RunError> {

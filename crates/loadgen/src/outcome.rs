@@ -51,8 +51,8 @@ pub struct Crossed {
     pub what: &'static str,
     /// What it should have been.
     pub bound: f64,
-    /// What it was.
-    pub value: f64,
+    /// What it was; none if nothing was asked, so that nobody knows.
+    pub value: Option<f64>,
     /// The unit of both: a share, or milliseconds.
     pub unit: &'static str,
 }
@@ -63,33 +63,42 @@ impl fmt::Display for Crossed {
         if let Some(class) = class {
             write!(f, "{class}: ")?;
         }
-        write!(f, "{what} is {value:.3}{unit}, {bound:.3}{unit} was demanded")
+        match value {
+            Some(value) => write!(f, "{what} is {value:.3}{unit}, ")?,
+            None => write!(f, "{what} is unknown, because nothing was asked, ")?,
+        }
+        write!(f, "{bound:.3}{unit} was demanded")
     }
 }
 
 impl Outcome {
     /// The thresholds that this run crosses, over all its phases. Latencies are those of right
-    /// answers, good and slow ones; where there was none, a latency threshold is crossed, if
-    /// anything was asked at all.
+    /// answers, good and slow ones; where there was none, a latency threshold is crossed. Where
+    /// nothing was asked at all every threshold is: it demands something that nobody has seen. Only
+    /// who stops a run early does not need to be told that.
     pub fn crossed(&self, thresholds: &Thresholds) -> Vec<Crossed> {
         let mut crossed = Vec::new();
-        check(&thresholds.all, None, &self.record.total(), &mut crossed);
+        let mut check = |threshold: &Threshold, class: Option<&String>, tally: &Tally| {
+            if tally.intended > 0 || !self.stopped {
+                check(threshold, class, tally, &mut crossed);
+            }
+        };
+        check(&thresholds.all, None, &self.record.total());
         for (class, threshold) in &thresholds.classes {
             let name = self.classes.get(*class);
-            check(threshold, name, &self.record.class(*class), &mut crossed);
+            check(threshold, name, &self.record.class(*class));
         }
         crossed
     }
 }
 
 fn check(threshold: &Threshold, class: Option<&String>, tally: &Tally, crossed: &mut Vec<Crossed>) {
-    if tally.intended == 0 {
-        return;
-    }
+    let nothing = tally.intended == 0;
+    let known = |value: f64| (!nothing).then_some(value);
     if let Some(bound) = threshold.good_share_min
-        && tally.good_share() < bound
+        && (nothing || tally.good_share() < bound)
     {
-        let value = tally.good_share();
+        let value = known(tally.good_share());
         crossed.push(Crossed { class: class.cloned(), what: "good_share", bound, value, unit: "" });
     }
     let latencies_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
@@ -97,7 +106,8 @@ fn check(threshold: &Threshold, class: Option<&String>, tally: &Tally, crossed: 
     for (what, quantile, bound) in latencies {
         let Some(bound) = bound.map(|bound| bound.as_secs_f64() * 1e3) else { continue };
         let value = value_ms(&latencies_us, quantile);
-        if value > bound {
+        if nothing || value > bound {
+            let value = known(value);
             crossed.push(Crossed { class: class.cloned(), what, bound, value, unit: " ms" });
         }
     }

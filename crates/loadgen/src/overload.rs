@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::arrival::{Schedule, Spacing};
 use crate::ending::Ending;
-use crate::files::connections_possible;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
@@ -27,6 +26,7 @@ pub use bounds::OverloadBounds;
 pub use cold::{Cold, ColdError};
 pub use pause::{Pause, PauseError};
 pub use phases::{ClassReport, Latencies, PhaseReport};
+pub(crate) use phases::multiples;
 pub use recovery::Recovery;
 pub use variants::{Flood, Variants};
 
@@ -36,16 +36,15 @@ use pause::Pausing;
 /// holds with ease.
 const REST_TIMES: f64 = 0.5;
 
+/// The name of the phase after the last multiple.
+const AFTER: &str = "after";
+
 /// How long one client asks alone at first, to learn what quick is.
 const UNLOADED: Duration = Duration::from_secs(1);
 
 /// How long so much of the limit is offered before the first multiple as after the last: what is
 /// compared with it then should have been as busy.
 const BEFORE: Duration = Duration::from_secs(3);
-
-/// No more connections than this are opened unless it is told so. Each costs memory on both
-/// sides, and a service that lets more than this wait has shown what it does.
-const CONNECTIONS_MAX: usize = 4096;
 
 /// What to offer.
 #[derive(Clone, Debug)]
@@ -60,9 +59,8 @@ pub struct OverloadOptions {
     pub rest: Duration,
     /// What else is done to the service.
     pub variants: Variants,
-    /// The most connections. Without it, as many as are needed so that each request of the
-    /// highest multiple can wait as long as its client does, within what one process may open:
-    /// people do not share a pool of connections.
+    /// The most connections, whatever the scenario says. Without it, what [`Run::connections_max`]
+    /// tells: people do not share a pool of connections.
     pub connections_max: Option<usize>,
     /// How requests are spaced; evenly by default, as when the limit was searched.
     pub spacing: Spacing,
@@ -132,7 +130,8 @@ pub struct OverloadReport {
     pub limit_per_second: f64,
     /// How quick the service was when one client asked alone.
     pub unloaded: Unloaded,
-    /// The multiples in their order, and after them the rest.
+    /// The multiples in their order, and after them the rest; of a load that was stopped those
+    /// that had begun.
     pub phases: Vec<PhaseReport>,
     /// Whether it came back, and when.
     pub recovery: Recovery,
@@ -150,9 +149,10 @@ impl OverloadReport {
         &self.outcome.record.timeline
     }
 
-    /// The most good answers per second that any phase had.
+    /// The most good answers per second that any multiple had; where none was the limit or below
+    /// it, the limit, if that is more.
     pub fn goodput_peak_per_second(&self) -> f64 {
-        phases::peak(self.phases.iter().map(|phase| phase.goodput_per_second))
+        phases::peak(multiples(&self.phases), self.limit_per_second)
     }
 }
 
@@ -216,9 +216,10 @@ pub fn past(
         cold.call()?;
     }
     let mut scenario = options.variants.applied_to(scenario);
-    let connections_max =
-        options.connections_max.unwrap_or_else(|| connections_needed(&scenario, &stretches));
-    scenario.behaviour.connections_max = connections_max;
+    let said = options.connections_max.or(scenario.behaviour.connections_max);
+    scenario.behaviour.connections_max = said;
+    let run = run(&scenario, &stretches, options);
+    let connections_max = run.connections_max();
     let mut phase = None;
     let mut see = |snapshot: &Snapshot, pausing: &mut Option<Pausing>| {
         if stopped {
@@ -235,7 +236,7 @@ pub fn past(
         }
         watch(&OverloadEvent::Live { phase: now, snapshot })
     };
-    let outcome = follow(run(&scenario, &stretches, options), &mut |snapshot| {
+    let outcome = follow(run, &mut |snapshot| {
         let flow = see(snapshot, &mut pausing);
         if flow.is_break() {
             // Nobody waits for the last answers with a process stopped.
@@ -246,7 +247,7 @@ pub fn past(
     // Whatever came of it, the process goes on.
     drop(pausing);
     let outcome = outcome?;
-    let phases = phases::reports(&outcome, &stretches, &unloaded);
+    let phases = phases::reports(&outcome, &stretches, options.limit_per_second, &unloaded);
     let from = options.hold * options.times.len() as u32;
     let recovery = match outcome.stopped {
         true => Recovery::stopped(),
@@ -300,7 +301,7 @@ fn stretches(options: &OverloadOptions) -> Result<Vec<Stretch>, OverloadError> {
     };
     let mut stretches: Vec<Stretch> =
         times.iter().map(|times| stretch(format!("{times}x"), *times, *hold)).collect();
-    stretches.push(stretch("after".to_owned(), REST_TIMES, *rest));
+    stretches.push(stretch(AFTER.to_owned(), REST_TIMES, *rest));
     Ok(stretches)
 }
 
@@ -319,15 +320,6 @@ fn stretch_at(stretches: &[Stretch], moment: Duration) -> usize {
         until <= moment
     });
     ended.count().min(stretches.len() - 1)
-}
-
-/// As many as can wait at a time, within reason and within what the process may open.
-fn connections_needed(scenario: &Scenario, stretches: &[Stretch]) -> usize {
-    let rate_max = stretches.iter().map(|stretch| stretch.rate).fold(0.0, f64::max);
-    let waiting = (rate_max * scenario.behaviour.timeout.as_secs_f64()).ceil() as usize;
-    waiting
-        .min(connections_possible().clamp(1, CONNECTIONS_MAX))
-        .max(scenario.behaviour.connections_max)
 }
 
 #[cfg(test)]
@@ -361,17 +353,5 @@ mod tests {
             let options = OverloadOptions { times, ..OverloadOptions::of_limit(limit_per_second) };
             assert!(matches!(stretches(&options), Err(OverloadError::NoLoad)), "{options:?}");
         }
-    }
-
-    #[test]
-    fn connections_suffice_for_all_who_wait_but_not_for_a_million() {
-        let scenario = Scenario::get("http://127.0.0.1/").unwrap();
-        let needed = |limit| {
-            let options = OverloadOptions::of_limit(limit);
-            connections_needed(&scenario, &stretches(&options).unwrap())
-        };
-        assert_eq!(needed(1.0), 256, "what the scenario allows is never lessened");
-        assert_eq!(needed(20.0), 400, "ten times twenty, for two seconds");
-        assert!(needed(1e9) <= CONNECTIONS_MAX);
     }
 }

@@ -24,8 +24,6 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// Where each phase but the last ends, in nanoseconds since the start.
     pub(crate) phase_ends: Vec<u64>,
-    /// How many threads take turns at the arrivals.
-    pub(crate) threads: usize,
     pub(crate) timeout_ns: u64,
     /// The sums of the weights up to each request.
     weights: Vec<f64>,
@@ -50,7 +48,6 @@ impl Plan {
         scenario: &Scenario,
         seed: u64,
         phase_ends: Vec<u64>,
-        threads: usize,
     ) -> Result<Plan, StartError> {
         let target = scenario.target.clone();
         let addresses: Vec<_> = (target.host.as_str(), target.port)
@@ -82,7 +79,6 @@ impl Plan {
             captured: scenario.captured.len(),
             seed,
             phase_ends,
-            threads,
             timeout_ns: nanos(scenario.behaviour.timeout),
             weights,
             target,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::arrival::{Schedule, Spacing};
-use crate::ending::Ending;
+use crate::ending::{Ending, Failure};
 use crate::outcome::Outcome;
 use crate::record::Tally;
 use crate::run::Run;
@@ -33,6 +33,10 @@ const SIXTH: u32 = 6;
 
 /// A latency so many times the generator's lag is not made by it.
 const LAG_TIMES: f64 = 5.0;
+
+/// A service that takes less than this many times as long as when nobody else asks is not what
+/// requests wait for.
+const QUICK_TIMES: f64 = 2.0;
 
 /// A generator that uses so much of its core has no more to give.
 const CPU_SHARE_FULL: f64 = 0.9;
@@ -123,7 +127,13 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
     let service_s = right.map_or(0.0, |service_us| service_us.mean() / 1e6);
     let latencies_us = steady.latencies_us(&[Ending::Good, Ending::Slow]);
     let growth = trend.filter(|_| grows_throughout(after_warm_up));
-    let (verdict, why) = verdict(outcome, demand, &steady, growth);
+    let (mut verdict, mut why) = verdict(outcome, demand, &steady, growth);
+    let mut validity = outcome.validity.to_string();
+    if verdict == Verdict::NotHeld
+        && let Some(line) = line_of_our_own(outcome, demand, &steady)
+    {
+        (verdict, why, validity) = (Verdict::Invalid, line.clone(), line);
+    }
     ProbeReport {
         rate: demand.rate,
         offered_per_second: whole.offered() as f64 / seconds,
@@ -136,7 +146,7 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
         trend,
         verdict,
         why,
-        validity: outcome.validity.to_string(),
+        validity,
         cpu_share: outcome.cpu_share,
     }
 }
@@ -166,7 +176,7 @@ fn verdict(
     }
     let (share, share_min) = (steady.good_share(), demand.good_share_min);
     if share < share_min {
-        let others = Endings(steady);
+        let others = Endings { tally: steady, failures: &outcome.record.failures };
         let why =
             format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
         return (Verdict::NotHeld, why);
@@ -184,6 +194,30 @@ fn verdict(
         }
         _ => (Verdict::Held, format!("{:.1} % were good, to the end", share * 1e2)),
     }
+}
+
+/// Says that requests stood in line for one of the generator's own connections, if that is why a
+/// rate was not held: more of them than may be bad, while the service answered as quickly as when
+/// nobody else asks, and gave few bad answers of its own.
+fn line_of_our_own(outcome: &Outcome, demand: &Demand, steady: &Tally) -> Option<String> {
+    let lines = outcome.record.phases.iter().skip(1).map(|phase| phase.line_us.len());
+    let (stood, intended) = (lines.sum::<u64>() + steady.not_offered, steady.intended);
+    let forgiven = (1.0 - demand.good_share_min) * intended as f64;
+    let of_its_own = [Ending::Wrong, Ending::Refused, Ending::Failed];
+    let of_its_own: u64 = of_its_own.iter().map(|ending| steady.count(*ending)).sum();
+    let in_vain = [Ending::Slow, Ending::TimedOut, Ending::LeftEarly];
+    let in_vain: u64 = in_vain.iter().map(|ending| steady.count(*ending)).sum();
+    let of_its_own = of_its_own + in_vain.saturating_sub(steady.spoilt);
+    let service_ms = quantile_ms(steady.service_us()?, 0.5)?;
+    let is_quick = service_ms < QUICK_TIMES * demand.unloaded_p50_ms;
+    (is_quick && stood as f64 > forgiven && of_its_own as f64 <= forgiven).then(|| {
+        let connections = outcome.record.connections_peak;
+        format!(
+            "the generator was the bottleneck: {stood} of {intended} requests stood in line for \
+             one of its {connections} connections, while the service took no longer than it takes \
+             unloaded, {service_ms:.1} ms (raise connections_max)"
+        )
+    })
 }
 
 /// Whether the generator, and not the service, kept requests of these phases from being offered in
@@ -219,7 +253,7 @@ pub(crate) fn is_generators_fault(
             Limit::Connections { .. } => {
                 let service_us = tally.service_us();
                 let service_ms = service_us.and_then(|service_us| quantile_ms(service_us, 0.5));
-                service_ms.is_some_and(|service_ms| service_ms < 2.0 * unloaded_p50_ms)
+                service_ms.is_some_and(|service_ms| service_ms < QUICK_TIMES * unloaded_p50_ms)
             }
         }
     })
@@ -258,14 +292,27 @@ pub(crate) fn quantile_ms(latencies_us: &Histogram<u64>, quantile: f64) -> Optio
     (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 
-/// How requests ended that did not end well: `12 slow, 3 refused`.
-pub(crate) struct Endings<'t>(pub(crate) &'t Tally);
+/// How requests ended that did not end well, and why most of those failed that did: `12 slow, 3
+/// failed (no connection, refused or unreachable)`.
+pub(crate) struct Endings<'t> {
+    pub(crate) tally: &'t Tally,
+    /// Of the whole run: they are not told apart by its parts.
+    pub(crate) failures: &'t [u64; Failure::ALL.len()],
+}
 
 impl fmt::Display for Endings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endings(tally) = self;
-        let ended =
-            Ending::ALL.map(|ending| (tally.count(ending), ending.name().replace('_', " ")));
+        let Endings { tally, failures } = self;
+        let ended = Ending::ALL.map(|ending| {
+            let mut name = ending.name().replace('_', " ");
+            if let (Ending::Failed, Some((most, is_all))) =
+                (ending, Failure::most_frequent(failures))
+            {
+                let most_of = if is_all { "" } else { "most of them: " };
+                name += &format!(" ({most_of}{})", most.words());
+            }
+            (tally.count(ending), name)
+        });
         let not_sent = (tally.not_offered, "found no connection".to_owned());
         let bad = ended.into_iter().skip(1).chain([not_sent]).filter(|(count, _)| *count > 0);
         let bad: Vec<String> = bad.map(|(count, name)| format!("{count} {name}")).collect();

@@ -53,6 +53,9 @@ pub struct PhaseRecord {
     pub lag_us: Histogram<u64>,
     /// As [`Record::connection_wait_us`], of the requests that were intended in this phase.
     pub connection_wait_us: Histogram<u64>,
+    /// How long requests of this phase stood in line, in microseconds, because as many connections
+    /// were open as may be and none was free; of those that did, and got one.
+    pub line_us: Histogram<u64>,
 }
 
 /// What was seen of one class.
@@ -85,6 +88,7 @@ impl Record {
             not_offered: [0; NotOffered::ALL.len()],
             lag_us: histogram(),
             connection_wait_us: histogram(),
+            line_us: histogram(),
         };
         Record {
             phases: vec![phase; phases],
@@ -195,6 +199,14 @@ impl Record {
         }
     }
 
+    /// Notes how long a request stood in line.
+    pub(crate) fn note_line(&mut self, phase: usize, wait_us: u64) {
+        self.phases[phase]
+            .line_us
+            .record(wait_us)
+            .expect("a histogram that resizes itself takes every value");
+    }
+
     pub(crate) fn leave_unfinished(&mut self, (phase, class, retry): (usize, usize, bool)) {
         self.tally(phase, class, retry).unfinished += 1;
     }
@@ -219,6 +231,7 @@ impl Record {
             sum(&mut phase.not_offered, &others.not_offered);
             absorb(&mut phase.lag_us, &others.lag_us);
             absorb(&mut phase.connection_wait_us, &others.connection_wait_us);
+            absorb(&mut phase.line_us, &others.line_us);
         }
         self.timeline.absorb(&other.timeline);
         absorb(&mut self.lag_us, &other.lag_us);

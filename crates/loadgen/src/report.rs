@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod overload;
 mod run;
+mod save;
 mod verdict;
 pub(crate) mod words;
 
@@ -154,20 +155,10 @@ impl Report {
 }
 
 fn save(report: &Report, html: String, folder: &Path) -> Result<PathBuf, SaveError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error| SaveError { path, error }
-    };
-    std::fs::create_dir_all(folder).map_err(failed(folder))?;
-    let write = |name: &str, text: String| {
-        let file = folder.join(name);
-        std::fs::write(&file, text).map_err(failed(&file)).map(|()| file)
-    };
-    for (name, picture) in report.pictures() {
-        write(name, picture)?;
-    }
-    write(JSON, report.to_json())?;
-    write(HTML, html)
+    let mut files = report.pictures();
+    files.extend([(JSON, report.to_json()), (HTML, html)]);
+    save::all(folder, &files)?;
+    Ok(folder.join(HTML))
 }
 
 /// A report cannot be written.

@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::scenario::{Scenario, Target};
 use crate::validity::Validity;
 
+pub(crate) mod connections;
 mod thread;
 
 /// A load that is ready to be offered.
@@ -73,7 +74,8 @@ impl Run {
         Run { seed, ..self }
     }
 
-    /// How many threads send; one at least. They share the connections and the backlog evenly.
+    /// How many threads send; one at least, and no more than there may be connections, which they
+    /// share evenly.
     #[must_use]
     pub fn threads(self, threads: usize) -> Run {
         Run { threads: threads.max(1), ..self }
@@ -97,6 +99,18 @@ impl Run {
         &self.scenario.target
     }
 
+    /// The most connections that are opened: what the scenario says or, where it says nothing, as
+    /// many as can wait at a time, which is the highest rate for as long as a client waits, or one
+    /// for each user. These are 256 at the least and, for a rate, 4096 at the most, and no more
+    /// than this process may open.
+    pub fn connections_max(&self) -> usize {
+        let behaviour = &self.scenario.behaviour;
+        behaviour.connections_max.unwrap_or_else(|| match &self.load {
+            Load::Open(schedule) => connections::of_rate(schedule.rate_max(), behaviour),
+            Load::Closed { users, .. } => connections::of_users(*users),
+        })
+    }
+
     /// How long requests are intended to be sent.
     pub fn duration(&self) -> Duration {
         match &self.load {
@@ -112,12 +126,13 @@ impl Run {
     /// limit of open files as far as it may; when the service's name has no address, TLS cannot be
     /// made ready, or threads cannot be started. That nobody listens there is no error, but what is measured.
     pub fn start(self) -> Result<Running, StartError> {
-        let connections_max = self.scenario.behaviour.connections_max;
-        let possible = connections_possible();
+        let (connections_max, possible) = (self.connections_max(), connections_possible());
         if connections_max > possible {
             return Err(StartError::Connections { connections_max, possible });
         }
         let duration = self.duration();
+        // A thread without a connection could send nothing.
+        let threads_max = self.threads.min(connections_max.max(1));
         let mut phases = self.phases;
         if phases.is_empty() {
             phases.push(Phase { name: "all".to_owned(), from: Duration::ZERO, until: duration });
@@ -126,27 +141,28 @@ impl Run {
             last.until = last.until.max(duration);
         }
         let ends = phases.iter().rev().skip(1).rev().map(|phase| nanos(phase.until)).collect();
-        let plan = Arc::new(Plan::new(&self.scenario, self.seed, ends, self.threads)?);
+        let plan = Arc::new(Plan::new(&self.scenario, self.seed, ends)?);
         let common = Arc::new(Common {
             stop: AtomicBool::new(false),
-            progress: (0..self.threads).map(|_| Mutex::default()).collect(),
+            progress: (0..threads_max).map(|_| Mutex::default()).collect(),
             live: watch::Sender::new(Snapshot::default()),
             started: Moment::now(),
             phases: phases.len(),
         });
         let mut threads = Vec::new();
-        for number in 0..self.threads {
+        for number in 0..threads_max {
             let ends = nanos(duration);
             let demand = match &self.load {
                 Load::Open(schedule) => {
-                    Demand::open(schedule.arrivals(self.seed), number, self.threads, ends)
+                    Demand::open(schedule.arrivals(self.seed), number, threads_max, ends)
                 }
                 Load::Closed { users, think, .. } => {
-                    let turn = (number, self.threads);
+                    let turn = (number, threads_max);
                     Demand::closed(*users, nanos(*think), turn, self.seed, ends)
                 }
             };
-            let started = thread::start(number, plan.clone(), demand, common.clone());
+            let share = connections::share(connections_max, number, threads_max);
+            let started = thread::start(number, plan.clone(), demand, share, common.clone());
             match started {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 
 mod behaviour;
+mod bounded;
 mod error;
 mod fields;
 mod k6;
@@ -16,13 +17,17 @@ mod text;
 mod zipf;
 
 pub use behaviour::{Behaviour, Protocol, Retries, Share, SlowReaders};
+pub use bounded::read_text;
 pub use error::{ScenarioError, ScenarioErrors};
-pub use k6::k6_script;
+pub use k6::{k6_losses, k6_script};
 pub use sample::template;
 pub use target::{Target, TargetError};
 pub use text::Text;
 
 pub(crate) use text::{Escape, Values};
+
+/// The most bytes of a scenario file: thousands of requests fit in a hundredth of it.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// A whole scenario. Made from a file with [`Scenario::parse`] or [`Scenario::load`], or for one
 /// address with [`Scenario::get`]; its fields may be changed after that.
@@ -146,12 +151,20 @@ impl Scenario {
     /// Reads a scenario file; the files that it names lie beside it.
     ///
     /// # Errors
-    /// When it cannot be read, and everything that is wrong with it.
+    /// When it cannot be read, or has more than 16 MiB, and everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Scenario, ScenarioErrors> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => read::scenario(&text, path.parent().unwrap_or(Path::new(""))),
-            Err(error) => Err(ScenarioErrors::whole(format!("cannot be read: {error}"))),
-        }
+        Scenario::load_with_text(path).map(|(scenario, _)| scenario)
+    }
+
+    /// The same, and the text of the file, which is read once: it may be a pipe.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn load_with_text(path: &Path) -> Result<(Scenario, String), ScenarioErrors> {
+        let text = read_text(path, FILE_BYTES_MAX)
+            .map_err(|error| ScenarioErrors::whole(format!("cannot be read: {error}")))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        read::scenario(&text, folder).map(|scenario| (scenario, text))
     }
 
     /// GET one address, again and again, as well-behaved clients would.

@@ -14,12 +14,15 @@ mod machine;
 mod text;
 
 pub(crate) use change::Change;
-pub(crate) use machine::Machine;
 #[cfg(test)]
-pub(crate) use machine::{MachineChange, Memory};
+pub(crate) use machine::Memory;
+pub(crate) use machine::{Core, Machine, MachineChange};
 
 /// Enough of a page to see what it is instead.
 const BEGINS_CHARACTERS: usize = 40;
+
+/// An exabyte, or thirty billion years.
+const AMOUNT_MAX: f64 = 1e18;
 
 /// What a service tells at one moment: values by the name of their metric.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,7 +106,8 @@ impl Sample {
             elapsed: later.at.since(self.at).max(Duration::from_nanos(1)),
             machine: self
                 .machine
-                .zip(later.machine)
+                .as_ref()
+                .zip(later.machine.as_ref())
                 .and_then(|(before, after)| after.since(before)),
             before,
             after,
@@ -132,6 +136,12 @@ impl Series {
     /// The value of a label.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value, where it can be one of what is counted here: seconds, bytes, requests. There
+    /// are neither less than none of them nor endlessly many, and a page may say anything.
+    pub(crate) fn amount(&self) -> Option<f64> {
+        Some(self.value).filter(|value| (0.0..=AMOUNT_MAX).contains(value))
     }
 
     pub(crate) fn has(&self, labels: &[(&str, &str)]) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenfold_context::Moment;
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Failure};
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::probe::{Endings, quantile_ms};
@@ -53,7 +53,11 @@ pub(crate) fn trickle(
 ) -> Result<Trickle, RunError> {
     let run = Run::closed(&well_behaved(scenario), 1, THINK, length);
     let outcome = follow(run, watch)?;
-    Ok(if outcome.stopped { Trickle::Stopped } else { judge(&outcome.record.total()) })
+    let record = &outcome.record;
+    Ok(match outcome.stopped {
+        true => Trickle::Stopped,
+        false => judge(&record.total(), &record.failures),
+    })
 }
 
 /// Asks until the answers are as at first, or the time is up.
@@ -89,13 +93,16 @@ pub(crate) fn well_behaved(scenario: &Scenario) -> Scenario {
     scenario
 }
 
-fn judge(tally: &Tally) -> Trickle {
+fn judge(tally: &Tally, failures: &[u64; Failure::ALL.len()]) -> Trickle {
     let right_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
     match (quantile_ms(&right_us, 0.5), quantile_ms(&right_us, 0.99)) {
         (Some(p50_ms), Some(p99_ms)) if tally.good_share() >= GOOD_SHARE_MIN => {
             Trickle::Well(Unloaded { p50_ms, p99_ms })
         }
-        _ => Trickle::Unwell(format!("asked by one client alone, {}", Endings(tally))),
+        _ => {
+            let endings = Endings { tally, failures };
+            Trickle::Unwell(format!("asked by one client alone, {endings}"))
+        }
     }
 }
 
@@ -127,13 +134,14 @@ mod tests {
 
     #[test]
     fn one_bad_answer_of_ten_is_forgiven_and_two_are_not() {
-        let one = judge(&tally(&[(Ending::Good, 9), (Ending::Failed, 1)]));
+        let judge = |endings: &[(Ending, usize)]| judge(&tally(endings), &[0; Failure::ALL.len()]);
+        let one = judge(&[(Ending::Good, 9), (Ending::Failed, 1)]);
         assert!(matches!(one, Trickle::Well(Unloaded { p50_ms: 2.0, .. })));
-        let Trickle::Unwell(why) = judge(&tally(&[(Ending::Good, 8), (Ending::Wrong, 2)])) else {
+        let Trickle::Unwell(why) = judge(&[(Ending::Good, 8), (Ending::Wrong, 2)]) else {
             panic!("two of ten were wrong");
         };
         assert_eq!(why, "asked by one client alone, of 10 2 wrong");
-        assert!(matches!(judge(&Tally::default()), Trickle::Unwell(_)), "nothing was answered");
+        assert!(matches!(judge(&[]), Trickle::Unwell(_)), "nothing was answered");
     }
 
     #[test]

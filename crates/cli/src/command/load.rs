@@ -11,7 +11,6 @@ mod run;
 mod screen;
 
 use std::fmt::Display;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use tenfold_config::duration;
 use tenfold_loadgen::scenario::template;
 use tenfold_loadgen::{Scenario, Spacing};
 
-use super::{Error, print};
+use super::Error;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -103,7 +102,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
 }
 
 fn init(url: &str) -> Result<ExitCode, Problem> {
-    print(template(url).map_err(Problem::usage)?.trim_end());
+    output::print_all(&template(url).map_err(Problem::usage)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -146,11 +145,8 @@ impl TargetArguments {
     fn read(&self) -> Result<Asked, Problem> {
         let mut asked = match (&self.scenario, &self.url) {
             (Some(file), _) => {
-                let wrong = |problem: &dyn Display| {
-                    Problem::Usage(format!("{}:\n{problem}", file.display()))
-                };
-                let scenario = Scenario::load(file).map_err(|errors| wrong(&errors))?;
-                let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
+                let (scenario, text) = Scenario::load_with_text(file)
+                    .map_err(|errors| Problem::Usage(format!("{}:\n{errors}", file.display())))?;
                 Asked { scenario, text }
             }
             (None, url) => {

@@ -38,6 +38,10 @@ fn processor_time(change: &Change) -> Option<String> {
     let name = processor::PROCESS_SECONDS;
     match change.per_second(name, &[]) {
         None => Some(format!("its page has no {name}, so its processor time is unknown")),
+        Some(used) if !processor::is_credible(used, change) => Some(format!(
+            "by its {name} its process used {used:.0} cores, which there are not, so its processor \
+             time is unknown"
+        )),
         Some(used) if processor::cores(change).is_none() => {
             Some(format!("its process used {used:.2} cores, but not even how many it has is told"))
         }

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use super::{Kind, Resource, SHARE_NEAR, Use};
-use crate::scrape::Change;
+use super::{Kind, Resource, SHARE_FULL, SHARE_NEAR, Use};
+use crate::scrape::{Change, Core, MachineChange};
 
 /// What every Prometheus library calls the processor time of its process.
 pub(super) const PROCESS_SECONDS: &str = "process_cpu_seconds_total";
 
+/// No thread is busy for more of the time than there is; so much more may be how clocks differ.
+const TIMES_MAX: f64 = 1.5;
+
 /// The busiest shard of a Tenfold service, or the one event loop of Node.js.
 pub(super) fn event_loop(change: &Change, quiet: Option<&Change>) -> Option<Use> {
-    let busy = change.by_label("tenfold_shard_busy_seconds_total", "shard");
+    let mut busy = change.by_label("tenfold_shard_busy_seconds_total", "shard");
+    busy.retain(|(_, share)| *share <= TIMES_MAX);
     let busiest = busy.iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     let Some((shard, share)) = busiest else { return node(change, quiet) };
     let mut evidence =
@@ -29,6 +33,9 @@ fn node(change: &Change, quiet: Option<&Change>) -> Option<Use> {
     let delay = |change: &Change| change.gauge("nodejs_eventloop_lag_p99_seconds", &[]);
     let now = change.gauge("nodejs_eventloop_lag_seconds", &[]);
     let share = is_node(change).then(|| change.per_second(PROCESS_SECONDS, &[]))??;
+    if !is_credible(share, change) {
+        return None;
+    }
     let mut evidence =
         format!("Node.js runs on one core, of which its process used {:.0} %", share * 1e2);
     match (delay(change), quiet.and_then(delay)) {
@@ -59,7 +66,7 @@ fn is_node(change: &Change) -> bool {
 /// The processor time of the service's process, of the cores that it can use.
 pub(super) fn process(change: &Change) -> Option<Use> {
     let used = change.per_second(PROCESS_SECONDS, &[])?;
-    let (cores, whose) = cores(change)?;
+    let (cores, whose) = cores(change).filter(|_| is_credible(used, change))?;
     let mut evidence = format!("its process used {used:.2} of {cores:.0} cores {whose}");
     if cores > 1.0
         && (used - used.round()).abs() < 0.06
@@ -70,6 +77,15 @@ pub(super) fn process(change: &Change) -> Option<Use> {
             &format!(", as one that has only {:.0} threads to work with would", used.round());
     }
     Some(Use::new(Resource::ProcessCpu, used / cores, evidence, Kind::Processor))
+}
+
+/// Whether a process can have used so many cores. One that says otherwise counts something else,
+/// or nothing at all.
+pub(super) fn is_credible(used: f64, change: &Change) -> bool {
+    let machine = change.machine.map(|machine| machine.cores as f64);
+    // Threads for which a service does not tell a number come on top of those for which it does.
+    let told = || cores(change).map(|(cores, _)| 4.0 * cores);
+    machine.or_else(told).is_none_or(|cores| used <= TIMES_MAX * cores)
 }
 
 /// How many cores the process can use, and who says so.
@@ -89,8 +105,10 @@ pub(super) fn cores(change: &Change) -> Option<(f64, &'static str)> {
     }
 }
 
-/// All programs of this machine together. If they were as busy while the load was held, it was
-/// not this that grew with it.
+/// A single core that was full of others than the generator, where there is one: a service and its
+/// database that are kept to one core leave the machine half idle when they are at their end.
+/// Otherwise all programs of this machine together. If it was as busy while the load was held, it
+/// was not this that grew with it.
 pub(super) fn machine(
     change: &Change,
     quiet: Option<&Change>,
@@ -98,19 +116,130 @@ pub(super) fn machine(
 ) -> Option<Use> {
     let machine = change.machine?;
     let generator = generator_cpu.as_secs_f64() / change.elapsed.as_secs_f64();
-    let mut evidence = format!(
-        "the machine's {} cores were busy {:.0} % of the time; the generator used {generator:.2} of one",
-        machine.cores,
-        machine.busy_share * 1e2
-    );
-    let before = quiet.and_then(|quiet| quiet.machine).map(|machine| machine.busy_share);
-    let others = before.filter(|share| *share >= SHARE_NEAR);
-    if let Some(share) = others {
+    let looked = look(&machine, generator);
+    // In cores.
+    let (share, used, generator_here) = match looked {
+        Looked::Core { core, generator } => {
+            (core.busy_share, core.busy_share, generator.unwrap_or_default())
+        }
+        Looked::Together => {
+            (machine.busy_share, machine.busy_share * machine.cores as f64, generator)
+        }
+    };
+    let mut evidence = match looked {
+        Looked::Core { core, .. } => format!(
+            "core {} of the machine's {} was busy {:.0} % of the time, all together {:.0} %",
+            core.number,
+            machine.cores,
+            core.busy_share * 1e2,
+            machine.busy_share * 1e2
+        ),
+        Looked::Together => format!(
+            "the machine's {} cores were busy {:.0} % of the time",
+            machine.cores,
+            machine.busy_share * 1e2
+        ),
+    };
+    evidence += &match looked {
+        Looked::Core { generator: None, .. } => "; the generator had another".to_owned(),
+        _ => format!("; the generator used {generator:.2} of one"),
+    };
+    let own = change.per_second(PROCESS_SECONDS, &[]).filter(|own| is_credible(*own, change));
+    if let Some(own) = own {
+        evidence += &format!(", the service's own process {own:.2}");
+        if own + generator_here < used / 2.0 {
+            evidence += ", so most of it was somebody else's, such as a database on this machine";
+        }
+    }
+    let before = quiet.and_then(|quiet| quiet.machine);
+    let before = before.map(|before| match look(&before, generator) {
+        Looked::Core { core, .. } => core.busy_share,
+        Looked::Together => before.busy_share,
+    });
+    let busy_before = before.filter(|before| *before >= SHARE_NEAR);
+    if let Some(before) = busy_before {
         evidence += &format!(
-            ", and they were busy {:.0} % already at a rate that was held: other programs run",
-            share * 1e2
+            ", and it was busy {:.0} % already at a rate that was held: other programs run",
+            before * 1e2
         );
     }
-    let kind = if others.is_some() { Kind::Effect } else { Kind::Sized };
-    Some(Use::new(Resource::MachineCpu, machine.busy_share, evidence, kind))
+    let kind = if busy_before.is_some() {
+        Kind::Effect
+    } else if is_others(used, generator_here) {
+        Kind::Processor
+    } else {
+        Kind::Sized
+    };
+    Some(Use::new(Resource::MachineCpu, share, evidence, kind))
+}
+
+/// What of the machine tells how near its end it was.
+enum Looked {
+    Core {
+        core: Core,
+        /// The most of it that the generator can have used; none if it could not run there.
+        generator: Option<f64>,
+    },
+    Together,
+}
+
+/// The fullest core that was near its end with what the generator did not use. Where the generator
+/// may run on it, all that it used may have been there; so a core of which that would be most tells
+/// nothing.
+fn look(machine: &MachineChange, generator: f64) -> Looked {
+    let cores = [(machine.others, None), (machine.shared, Some(generator.min(1.0)))];
+    let full = cores.into_iter().filter_map(|(core, generator)| {
+        let core = core?;
+        (core.busy_share >= SHARE_NEAR && is_others(core.busy_share, generator.unwrap_or_default()))
+            .then_some((core, generator))
+    });
+    let fullest = full.max_by(|(one, _), (other, _)| one.busy_share.total_cmp(&other.busy_share));
+    match fullest {
+        // When all are full it is not about a core.
+        Some((core, generator)) if machine.busy_share < SHARE_FULL => {
+            Looked::Core { core, generator }
+        }
+        _ => Looked::Together,
+    }
+}
+
+/// Whether at least half of what was used was not the generator's.
+fn is_others(used: f64, generator: f64) -> bool {
+    generator <= used / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the core that is told of: the generator may run on core 1, and on core 0 only
+    /// if it is not bound.
+    fn told(together: f64, cores: [f64; 2], is_bound: bool, generator: f64) -> Option<usize> {
+        let core = |number: usize| Core { number, busy_share: cores[number] };
+        let fuller = if cores[0] > cores[1] { core(0) } else { core(1) };
+        let (others, shared) =
+            if is_bound { (Some(core(0)), Some(core(1))) } else { (None, Some(fuller)) };
+        let machine =
+            MachineChange { cores: 2, busy_share: together, others, shared, memory: None };
+        match look(&machine, generator) {
+            Looked::Core { core, .. } => Some(core.number),
+            Looked::Together => None,
+        }
+    }
+
+    #[test]
+    fn a_full_core_is_found_unless_it_may_be_full_of_the_generator() {
+        let bound = |together, cores, generator| told(together, cores, true, generator);
+        assert_eq!(bound(0.54, [0.98, 0.10], 0.09), Some(0));
+        assert_eq!(bound(0.84, [0.98, 0.70], 0.68), Some(0), "the generator's is busy too");
+        assert_eq!(bound(0.91, [0.85, 0.97], 0.95), Some(0), "and even if more so");
+        assert_eq!(bound(0.60, [0.25, 0.95], 0.94), None, "it is the generator's own");
+        assert_eq!(bound(0.54, [0.10, 0.98], 0.09), Some(1), "others are on the generator's");
+        assert_eq!(bound(0.98, [0.99, 0.97], 0.30), None, "the whole machine is");
+        assert_eq!(bound(0.50, [0.50, 0.50], 0.10), None, "nothing is");
+        let free = |together, cores, generator| told(together, cores, false, generator);
+        assert_eq!(free(0.54, [0.98, 0.10], 0.09), Some(0));
+        assert_eq!(free(0.80, [0.98, 0.62], 0.60), None, "it may have been there");
+        assert_eq!(free(0.90, [0.98, 0.82], 3.0), None);
+    }
 }

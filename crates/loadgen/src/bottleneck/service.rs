@@ -60,7 +60,9 @@ pub(super) fn door(change: &Change) -> Option<Use> {
 pub(super) fn memory(change: &Change, quiet: Option<&Change>) -> Option<Use> {
     let memory = change.machine?.memory?;
     let resident = |scrape: &crate::scrape::Scrape| {
-        scrape.series("process_resident_memory_bytes").first().map(|series| series.value / MIB)
+        let amount = scrape.series("process_resident_memory_bytes").first()?.amount()?;
+        // No process has more than there is.
+        (amount <= memory.total as f64).then_some(amount / MIB)
     };
     let left = memory.available as f64 / MIB;
     let before = quiet.and_then(|quiet| quiet.machine?.memory);

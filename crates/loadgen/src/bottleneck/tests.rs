@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::scenario::Scenario;
-use crate::scrape::{MachineChange, Memory, Sample, Scrape};
+use crate::scrape::{Core, MachineChange, Memory, Sample, Scrape};
 
 /// A probe of one second during which the service's page changed like this.
 fn seen(before: &str, after: &str) -> Seen {
@@ -207,7 +207,8 @@ fn go_is_understood() {
 /// A machine of two cores in a probe of one second.
 fn on(busy_share: f64, available_mib: u64, seen: Seen) -> Seen {
     let memory = Memory { total: 4096 << 20, available: available_mib << 20 };
-    let machine = MachineChange { cores: 2, busy_share, memory: Some(memory) };
+    let machine =
+        MachineChange { cores: 2, busy_share, others: None, shared: None, memory: Some(memory) };
     Seen { change: Change { machine: Some(machine), ..seen.change }, ..seen }
 }
 
@@ -215,6 +216,55 @@ fn on(busy_share: f64, available_mib: u64, seen: Seen) -> Seen {
 fn machine(quiet: Seen, loaded: Seen) -> Bottleneck {
     let probes = [probe(100.0, Verdict::Held), probe(200.0, Verdict::NotHeld)];
     of(&probes, &[quiet, loaded], true).unwrap()
+}
+
+#[test]
+fn a_core_that_is_full_is_the_reason_and_what_waits_for_it_is_not() {
+    let statements = "tenfold_db_shared_in_flight_max 64\n\
+                      tenfold_db_statement_seconds_sum{lane=\"shared\"} 60\n\
+                      tenfold_db_statement_seconds_count{lane=\"shared\"} 1500\n\
+                      process_cpu_seconds_total 0.19\n";
+    let before = "tenfold_db_statement_seconds_sum{lane=\"shared\"} 0\n\
+                  tenfold_db_statement_seconds_count{lane=\"shared\"} 0\n\
+                  process_cpu_seconds_total 0\n";
+    let core = |busy_share| {
+        let mut seen = on(0.54, 2000, seen(before, statements));
+        let core = Core { number: 0, busy_share };
+        seen.change.machine.as_mut().unwrap().others = Some(core);
+        seen
+    };
+    let named = machine(core(0.4), core(0.98));
+    assert_eq!(named.ranked[1].resource, Resource::SharedLane);
+    assert!(named.ranked[1].share >= 0.9, "where the line stands is told as well: {named:?}");
+    assert_eq!(named.ranked[0].resource, Resource::MachineCpu);
+    assert_eq!(
+        named.ranked[0].evidence,
+        "core 0 of the machine's 2 was busy 98 % of the time, all together 54 %; the generator had \
+         another, the service's own process 0.19, so most of it was somebody else's, such as a \
+         database on this machine"
+    );
+    let mut own = core(0.98);
+    let page = "tenfold_shard_busy_seconds_total{shard=\"0\"} 0.96\n";
+    own.change.after = Scrape::parse(&format!("{statements}{page}"));
+    let named: Vec<Resource> =
+        machine(core(0.4), own).ranked.iter().map(|one| one.resource).collect();
+    assert_eq!(named[..2], [Resource::EventLoop, Resource::MachineCpu], "its own fills the core");
+    let neighbour = machine(core(0.9), core(0.98));
+    assert_eq!(neighbour.ranked[0].resource, Resource::SharedLane, "it was as full before");
+}
+
+#[test]
+fn a_machine_that_is_full_comes_before_what_waits_for_it_unless_it_is_full_of_the_generator() {
+    let pool = "tenfold_db_pool_hold_seconds_sum 2\ntenfold_db_pool_connections_max 2\n";
+    let at = |generator_ms| {
+        let loaded = Seen {
+            generator_cpu: Duration::from_millis(generator_ms),
+            ..on(0.97, 1900, seen("", pool))
+        };
+        machine(on(0.3, 2000, seen("", "")), loaded).ranked[0].resource
+    };
+    assert_eq!(at(300), Resource::MachineCpu);
+    assert_eq!(at(1800), Resource::Pool);
 }
 
 #[test]
@@ -308,4 +358,32 @@ fn a_service_that_holds_everything_has_no_bottleneck() {
 fn it_is_looked_at_the_edge_and_not_far_above_it() {
     let probes = [probe(800.0, Verdict::NotHeld), probe(210.0, Verdict::NotHeld)];
     assert_eq!(of(&probes, &[seen("", ""), seen("", "")], true).unwrap().rate, 210.0);
+}
+
+#[test]
+fn what_cannot_be_is_not_believed() {
+    let page = |cpu: &str, busy: &str, memory: &str| {
+        format!(
+            "process_cpu_seconds_total {cpu}\ngo_sched_gomaxprocs_threads 2\n\
+             tenfold_shard_busy_seconds_total{{shard=\"0\"}} {busy}\n\
+             process_resident_memory_bytes {memory}\n"
+        )
+    };
+    let before = page("1", "1", "1e6");
+    for (cpu, busy, memory) in [
+        ("NaN", "NaN", "NaN"),
+        ("-5", "-5", "-5"),
+        ("1e9", "1e9", "1e17"),
+        ("+Inf", "1e99", "1e99"),
+    ] {
+        let after = page(cpu, busy, memory);
+        let bottleneck = told([(&before, &before), (&before, &after)]);
+        assert!(bottleneck.first().is_none(), "{bottleneck:?}");
+        let unknown = bottleneck.unknown.as_deref().unwrap();
+        assert!(unknown.contains("processor time is unknown"), "{unknown}");
+        let said = format!("{bottleneck:?}");
+        for nonsense in ["NaN", "inf ", "-4", "-5", "1e", "100000000 %"] {
+            assert!(!said.contains(nonsense), "{nonsense}: {said}");
+        }
+    }
 }

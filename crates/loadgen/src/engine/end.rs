@@ -83,7 +83,12 @@ impl Engine {
         let Job { phase, class, intended, sent, .. } = job;
         let spoilt = match ending {
             Ending::TimedOut => cut_short(self.plan.timeout_ns),
-            Ending::Slow => cut_short(good.latency_max_ns),
+            // Slow for having waited, or so late that it had little time left.
+            Ending::Slow => {
+                let alone = latency.saturating_sub(waited);
+                cut_short(good.latency_max_ns) || alone <= good.latency_max_ns
+            }
+            Ending::LeftEarly => cut_short(nanos(self.plan.behaviour.leave_early.what)),
             _ => false,
         };
         let finished = Finished { phase, class, retry, intended, sent, ended: now, ending };
@@ -110,7 +115,9 @@ impl Engine {
         if job.intended >= self.demand.ends() {
             return false;
         }
-        if self.later.len() >= self.plan.behaviour.backlog_max.max(1) {
+        // A user who waits to ask again does nothing else, so that users are their own bound.
+        let is_bounded = job.user.is_some();
+        if !is_bounded && self.later.len() >= self.plan.behaviour.backlog_max.max(1) {
             let phase = self.plan.phase(job.intended);
             self.record.intend(phase, job.class, true, job.intended);
             self.progress.intended += 1;

@@ -269,9 +269,16 @@ impl Answer {
 }
 
 /// How long a `retry-after` asks to wait: so many seconds, or until a date (RFC 9110, 10.2.3).
-/// Until a date that has passed it is no time at all.
+/// Until a date that has passed it is no time at all, and more seconds than can be counted are the
+/// most that can. What is neither, such as `1.5`, asks for nothing.
 pub(crate) fn wait_of(value: &[u8]) -> Option<Duration> {
-    decimal(value).map(Duration::from_secs).or_else(|| wait_until(value, SystemTime::now()))
+    seconds(value).or_else(|| wait_until(value, SystemTime::now()))
+}
+
+fn seconds(value: &[u8]) -> Option<Duration> {
+    let digits = value.trim_ascii();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| decimal(digits).map_or(Duration::MAX, Duration::from_secs))
 }
 
 fn wait_until(date: &[u8], now: SystemTime) -> Option<Duration> {

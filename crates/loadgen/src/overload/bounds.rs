@@ -31,7 +31,7 @@ impl OverloadReport {
 
     /// The multiples of the limit, without the rest after them.
     fn multiples(&self) -> &[PhaseReport] {
-        self.phases.split_last().map_or(&[], |(_, multiples)| multiples)
+        super::multiples(&self.phases)
     }
 
     fn crossed_at_the_limit(&self, thresholds: &Thresholds) -> Vec<String> {

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::ending::Ending;
 use crate::outcome::Outcome;
-use crate::overload::Stretch;
+use crate::overload::{AFTER, Stretch};
 use crate::probe::{is_generators_fault, quantile_ms};
 use crate::record::ClassRecord;
 use crate::settle::Unloaded;
@@ -20,7 +20,8 @@ pub struct PhaseReport {
     pub offered_per_second: f64,
     /// Good answers per second.
     pub goodput_per_second: f64,
-    /// The same as a share of the most that any phase had.
+    /// The same as a share of the most that any multiple had, or of the limit, if that is more and
+    /// was not itself offered.
     pub goodput_to_peak: f64,
     /// What became of each class, in the scenario's order.
     pub by_class: Vec<ClassReport>,
@@ -30,7 +31,8 @@ pub struct PhaseReport {
     pub refused: Option<Latencies>,
     /// How many ended how, in the order of [`Ending::ALL`], retries included.
     pub endings: [u64; Ending::ALL.len()],
-    /// How many were intended, retries included.
+    /// How many were intended, retries included; without those that had no ending yet when the load
+    /// was stopped.
     pub intended: u64,
     /// Of these, retries.
     pub retries: u64,
@@ -88,6 +90,7 @@ impl Latencies {
 pub(super) fn reports(
     outcome: &Outcome,
     stretches: &[Stretch],
+    limit_per_second: f64,
     unloaded: &Unloaded,
 ) -> Vec<PhaseReport> {
     let mut reports: Vec<PhaseReport> = stretches
@@ -95,15 +98,30 @@ pub(super) fn reports(
         .enumerate()
         .map(|(number, stretch)| report(outcome, number, stretch, unloaded))
         .collect();
-    let peak = peak(reports.iter().map(|report| report.goodput_per_second));
+    if outcome.stopped {
+        reports.retain(|report| report.intended > 0);
+    }
+    let peak = peak(multiples(&reports), limit_per_second);
     for report in &mut reports {
         report.goodput_to_peak = report.goodput_per_second / peak.max(f64::MIN_POSITIVE);
     }
     reports
 }
 
-pub(super) fn peak(goodputs: impl Iterator<Item = f64>) -> f64 {
-    goodputs.fold(0.0, f64::max)
+/// The multiples of the limit, without the rest after them.
+pub(crate) fn multiples(phases: &[PhaseReport]) -> &[PhaseReport] {
+    match phases.split_last() {
+        Some((last, multiples)) if last.name == AFTER => multiples,
+        _ => phases,
+    }
+}
+
+/// The most that a service has shown, or that it is said to hold, where nothing as low was offered:
+/// one that has collapsed already would be measured by its ruins.
+pub(super) fn peak(multiples: &[PhaseReport], limit_per_second: f64) -> f64 {
+    let best = multiples.iter().map(|phase| phase.goodput_per_second).fold(0.0, f64::max);
+    let was_at_limit = multiples.iter().any(|phase| phase.times <= 1.0);
+    if was_at_limit { best } else { best.max(limit_per_second) }
 }
 
 fn report(outcome: &Outcome, number: usize, stretch: &Stretch, unloaded: &Unloaded) -> PhaseReport {
@@ -130,7 +148,7 @@ fn report(outcome: &Outcome, number: usize, stretch: &Stretch, unloaded: &Unload
         good: latencies(Ending::Good),
         refused: latencies(Ending::Refused),
         endings: Ending::ALL.map(|ending| tally.count(ending)),
-        intended: tally.intended,
+        intended: tally.intended - tally.unfinished,
         retries: classes.iter().map(|class| class.retries.intended).sum(),
         not_offered: tally.not_offered,
         valid: !is_generators_fault(outcome, number..number + 1, unloaded.p50_ms),
@@ -139,8 +157,48 @@ fn report(outcome: &Outcome, number: usize, stretch: &Stretch, unloaded: &Unload
 
 /// A retry may succeed in a later phase than the one in which it was first asked.
 fn success_share(class: &ClassRecord) -> f64 {
-    match class.first.intended {
+    match class.first.intended - class.first.unfinished {
         0 => 1.0,
         asked => (class.satisfied as f64 / asked as f64).min(1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    /// Phases of a service that does that much at these multiples of 100 per second.
+    fn phases(did: &[(f64, f64)]) -> Vec<PhaseReport> {
+        let sample = &sample::report().overload.unwrap().phases[0];
+        let phase = |&(times, goodput_per_second): &(f64, f64)| PhaseReport {
+            name: format!("{times}x"),
+            times,
+            goodput_per_second,
+            ..sample.clone()
+        };
+        did.iter().map(phase).collect()
+    }
+
+    #[test]
+    fn the_best_is_measured_where_it_could_be_and_the_limit_where_it_could_not() {
+        for (did, best) in [
+            (&[(1.0, 98.0), (5.0, 40.0)][..], 98.0),
+            (&[(1.0, 90.0), (2.0, 110.0)], 110.0),
+            // Nothing was offered but what it collapses under.
+            (&[(5.0, 15.0)], 100.0),
+            (&[(2.0, 130.0), (5.0, 15.0)], 130.0),
+        ] {
+            assert_eq!(peak(&phases(did), 100.0), best, "{did:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_no_multiple_and_may_be_missing() {
+        let mut phases = phases(&[(1.0, 90.0), (2.0, 80.0)]);
+        assert_eq!(multiples(&phases).len(), 2, "it was stopped before");
+        AFTER.clone_into(&mut phases[1].name);
+        assert_eq!(multiples(&phases).len(), 1);
+        assert_eq!(multiples(&[]).len(), 0);
     }
 }

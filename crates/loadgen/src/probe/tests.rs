@@ -156,6 +156,51 @@ fn connections_are_too_few_only_for_a_service_that_is_as_quick_as_ever() {
     assert_eq!(judge(&none_free(90), &DEMAND).verdict, Verdict::NotHeld);
 }
 
+/// An outcome whose latencies of up to two thirds of a second grow with a line for one of nine
+/// connections: the service itself takes so many milliseconds.
+fn in_line_for_ours(service_ms: u64, mut ending: impl FnMut(u64) -> Ending) -> Outcome {
+    let mut outcome = outcome(|_| (Ending::Good, 1));
+    outcome.record = Record::new(PARTS.len(), 1);
+    outcome.record.connections_peak = 9;
+    for number in 0..300 {
+        let (phase, intended) = (part(number), number * 10_000_000);
+        let waited = number * 2_000_000;
+        let sent = intended + waited;
+        let (ended, ending) = (sent + service_ms * 1_000_000, ending(number));
+        outcome.record.intend(phase, 0, false, intended);
+        outcome.record.note_line(phase, waited / 1000);
+        let (class, retry, sent) = (0, false, Some(sent));
+        outcome.record.finish(&Finished { phase, class, retry, intended, sent, ended, ending });
+        if ending == Ending::Slow {
+            outcome.record.spoil((phase, class, retry));
+        }
+    }
+    outcome
+}
+
+#[test]
+fn a_line_for_our_own_connections_is_no_line_of_the_service() {
+    let good = |_| Ending::Good;
+    let report = judge(&in_line_for_ours(11, good), &DEMAND);
+    assert_eq!(report.verdict, Verdict::Invalid, "{report:?}");
+    assert_eq!(
+        report.why,
+        "the generator was the bottleneck: 200 of 200 requests stood in line for one of its 9 \
+         connections, while the service took no longer than it takes unloaded, 11.0 ms (raise \
+         connections_max)"
+    );
+    assert_eq!(report.validity, report.why);
+    // The service is slower than when nobody asks: more connections would wait with the others.
+    let report = judge(&in_line_for_ours(30, good), &DEMAND);
+    assert_eq!(report.verdict, Verdict::NotHeld, "{report:?}");
+    assert_eq!(report.why, "a line was building up: latency grew by 200 ms per second");
+    // What the wait spoilt is no fault of the service, and what it refuses is.
+    let slow = |number| if number % 2 == 0 { Ending::Slow } else { Ending::Good };
+    assert_eq!(judge(&in_line_for_ours(11, slow), &DEMAND).verdict, Verdict::Invalid);
+    let refused = |number| if number % 9 == 0 { Ending::Refused } else { Ending::Good };
+    assert_eq!(judge(&in_line_for_ours(11, refused), &DEMAND).verdict, Verdict::NotHeld);
+}
+
 #[test]
 fn what_was_stopped_or_never_began_says_nothing() {
     let good = |_| (Ending::Good, 10);
@@ -175,5 +220,8 @@ fn the_load_has_the_shape_that_the_judge_expects() {
         .expect("a service that is not there is no error");
     let report = judge(&outcome, &Demand { duration: Duration::from_millis(300), ..DEMAND });
     assert_eq!(report.verdict, Verdict::NotHeld);
-    assert_eq!(report.why, "0.0 % were good, 99 % must be: of 4 4 failed");
+    assert_eq!(
+        report.why,
+        "0.0 % were good, 99 % must be: of 4 4 failed (no connection, refused or unreachable)"
+    );
 }

@@ -14,8 +14,9 @@ pub struct Tally {
     /// Of these, how many the generator could not send.
     pub not_offered: u64,
     /// Of these, how many were sent, but came to nothing, because the wait for a free connection
-    /// had taken more than half of their time: they timed out, or were slow. They are counted by
-    /// their ending as well.
+    /// had taken more than half of their time: they timed out, were slow, or their client left; and
+    /// how many were slow that would have been in time without that wait.
+    /// They are counted by their ending as well.
     pub spoilt: u64,
     /// Of these, how many had no ending yet when the run was stopped early.
     pub unfinished: u64,

@@ -64,3 +64,44 @@ fn records_of_threads_add_up_whatever_their_widths() {
         assert_eq!(into.not_offered(NotOffered::Expired), 1);
     }
 }
+
+/// Everything in a record that could grow, counted in bytes.
+fn bytes(record: &Record) -> usize {
+    let of = |histogram: &Histogram<u64>| histogram.distinct_values() * size_of::<u64>();
+    let lags = [&record.lag_us, &record.connection_wait_us].map(of);
+    let phases = record.phases.iter().map(|phase| {
+        let tally = |tally: &Tally| -> usize {
+            let latencies = Ending::ALL.iter().filter_map(|ending| tally.latency_us(*ending));
+            latencies.chain(tally.service_us()).map(of).sum()
+        };
+        let classes = phase.classes.iter();
+        let classes = classes.map(|class| tally(&class.first) + tally(&class.retries));
+        of(&phase.lag_us) + of(&phase.connection_wait_us) + classes.sum::<usize>()
+    });
+    let buckets = record.timeline.buckets().iter().map(|bucket| {
+        let latencies = bucket.latency_us.distinct_values() * size_of::<u32>();
+        size_of::<Bucket>() + bucket.classes.len() * size_of::<(u64, u64)>() + latencies
+    });
+    lags.into_iter().chain(phases).chain(buckets).sum()
+}
+
+#[test]
+fn a_record_of_a_year_is_about_as_large_as_that_of_a_day() {
+    let mut record = Record::new(1, 1);
+    let mut until = |seconds: u64, step: usize| {
+        for second in (0..seconds).step_by(step) {
+            record.intend(0, 0, false, second * SECOND_NS);
+            record.note_lag(0, second % 1000);
+            record.note_connection_wait(0, second % 1000);
+            let ending = Ending::ALL[second as usize % Ending::ALL.len()];
+            record.finish(&finished(second, 1 + second % 1000, ending));
+        }
+        bytes(&record)
+    };
+    let day = until(86_400, 11);
+    let year = until(365 * 86_400, 97);
+    // Histograms grow with the largest value alone, which has come by then; of the steps of time
+    // there are at least half as many as there can be.
+    assert!(year <= 2 * day, "{day} bytes, then {year}");
+    assert!(year < 6 << 20, "{year} bytes");
+}

@@ -1,8 +1,11 @@
 //! The way past the limit and back, as a report keeps it.
 
-use crate::overload::{OverloadReport, PhaseReport, Recovery};
+use crate::overload::{OverloadReport, PhaseReport, Recovery, multiples};
 use crate::report::course::Course;
 use crate::settle::Unloaded;
+
+/// So many times its limit is more than a limit that was measured with care can be wrong.
+const RISING_TIMES: f64 = 1.2;
 
 /// What became of a service past its limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +48,7 @@ impl Overload {
 
     /// The multiples of the limit, without the rest after them.
     pub fn multiples(&self) -> &[PhaseReport] {
-        self.phases.split_last().map_or(&[], |(_, multiples)| multiples)
+        multiples(&self.phases)
     }
 
     /// The multiple beyond the limit at which the least of the best goodput is left, among those
@@ -53,6 +56,15 @@ impl Overload {
     pub fn worst(&self) -> Option<&PhaseReport> {
         let beyond = self.multiples().iter().filter(|phase| phase.times > 1.0 && phase.valid);
         beyond.min_by(|one, other| one.goodput_to_peak.total_cmp(&other.goodput_to_peak))
+    }
+
+    /// A multiple beyond the limit at which it did clearly more than the limit: then that was none.
+    pub fn rising(&self) -> Option<&PhaseReport> {
+        let more = RISING_TIMES * self.limit_per_second;
+        let beyond = self.multiples().iter().filter(|phase| phase.times > 1.0 && phase.valid);
+        let best = beyond
+            .max_by(|one, other| one.goodput_per_second.total_cmp(&other.goodput_per_second));
+        best.filter(|phase| phase.goodput_per_second > more)
     }
 
     /// Whether the generator kept up at every multiple.

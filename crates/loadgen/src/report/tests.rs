@@ -2,6 +2,7 @@
 
 use super::sample::report;
 use super::*;
+use crate::search::Found;
 
 #[test]
 fn what_is_written_is_read_again() {
@@ -151,4 +152,36 @@ fn past_the_limit_the_verdict_says_what_is_left() {
         phase.valid = false;
     }
     assert_eq!(report.verdict(), "This says nothing of the service: valid.");
+}
+
+#[test]
+fn a_search_that_was_stopped_says_what_is_known_and_that_it_was() {
+    let mut report = report();
+    report.overload = None;
+    let mut says = |found| {
+        let limit = report.limit.as_mut().unwrap();
+        (limit.stopped, limit.found, limit.unrecovered) = (true, found, None);
+        report.verdict()
+    };
+    assert_eq!(
+        says(Found::Limit { held: 400.0, not_held: 800.0 }),
+        "It holds 400 requests per second and less than 800: the search was stopped."
+    );
+    assert_eq!(
+        says(Found::Unfinished { held: 400.0 }),
+        "It holds 400 requests per second at least: the search was stopped."
+    );
+    assert_eq!(
+        says(Found::Unfinished { held: 0.0 }),
+        "The search was stopped before any rate was held."
+    );
+}
+
+#[test]
+fn a_limit_beyond_which_goodput_rises_is_called_none() {
+    let mut report = report();
+    let overload = report.overload.as_mut().unwrap();
+    overload.phases[1].goodput_per_second = 2.0 * overload.limit_per_second;
+    let verdict = report.verdict();
+    assert!(verdict.contains("so that was not its limit"), "{verdict}");
 }

@@ -47,6 +47,16 @@ pub(super) fn limit(limit: &LimitReport) -> String {
     let rate = |rate: f64| format!("{} requests per second", words::count(rate));
     let held = limit.limit_per_second;
     let mut sentence = match limit.found {
+        Found::Limit { held, not_held } if limit.stopped => {
+            let less = words::count(not_held);
+            return format!("It holds {} and less than {less}: the search was stopped.", rate(held));
+        }
+        Found::Unfinished { held } if limit.stopped && held > 0.0 => {
+            return format!("It holds {} at least: the search was stopped.", rate(held));
+        }
+        Found::Unfinished { .. } if limit.stopped => {
+            return "The search was stopped before any rate was held.".to_owned();
+        }
         Found::Limit { .. } => format!("It holds {}", rate(held)),
         Found::NoLimit { held } => {
             return format!("It holds {}, the most that was to be offered.", rate(held));
@@ -107,6 +117,13 @@ pub(super) fn overload(overload: &Overload) -> String {
         format!("Past {limit} it collapses: at {times} times it keeps {left} of its best goodput")
     };
     sentence += &format!(", and it {recovery}");
+    if let Some(phase) = overload.rising() {
+        sentence += &format!(
+            "; at {} times it did {} per second, so that was not its limit",
+            words::count(phase.times),
+            words::count(phase.goodput_per_second)
+        );
+    }
     if !overload.is_valid() {
         sentence += "; where the generator could not keep up is left out";
     }

@@ -35,20 +35,27 @@ pub(super) fn start(
     number: usize,
     plan: SharedPlan,
     demand: Demand,
+    connections_max: usize,
     common: Arc<Common>,
 ) -> io::Result<JoinHandle<io::Result<Part>>> {
     std::thread::Builder::new()
         .name(format!("load-{number}"))
-        .spawn(move || run(number, plan, demand, &common))
+        .spawn(move || run(number, plan, demand, connections_max, &common))
 }
 
-fn run(number: usize, plan: SharedPlan, demand: Demand, common: &Common) -> io::Result<Part> {
+fn run(
+    number: usize,
+    plan: SharedPlan,
+    demand: Demand,
+    connections_max: usize,
+    common: &Common,
+) -> io::Result<Part> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build_local(LocalOptions::default())?;
     let cpu_before = cpu_time();
-    let shared = Shared::new(plan, demand, common.started, common.phases);
+    let shared = Shared::new(plan, demand, connections_max, common.started, common.phases);
     let stopped = runtime.block_on(async {
         let mut pacer = Pacer {
             number,

@@ -17,7 +17,16 @@ pub struct Behaviour {
     pub ca_file: Option<PathBuf>,
     /// The most connections that are open at one time. They are opened when they are needed, and
     /// a request that finds none free waits for one.
-    pub connections_max: usize,
+    ///
+    /// No more than this process may have files open, of which it allows itself all that it can
+    /// without being root; and no more than this machine has ports to connect from to one address,
+    /// which is 28,000 where `net.ipv4.ip_local_port_range` is as Linux has it. A port may rest
+    /// for a minute once its connection is closed, so that a service that keeps none open uses
+    /// them up sooner. What cannot be opened is [`crate::NotOffered`].
+    ///
+    /// None is as many as can wait at a time: people do not share a pool of connections. See
+    /// [`crate::Run::connections_max`].
+    pub connections_max: Option<usize>,
     /// The most requests that wait for a connection. What comes on top is not offered, which
     /// makes the run invalid: see [`crate::Validity`].
     pub backlog_max: usize,
@@ -58,8 +67,9 @@ pub struct Retries {
     /// do not come back together ("equal jitter": Brooker, *Exponential Backoff and Jitter*, AWS
     /// Architecture Blog, 2015).
     pub backoff: Duration,
-    /// Whether nobody asks again before an answer's `retry-after`, seconds or a date, an hour at
-    /// most. They then come together, as the service has asked them to.
+    /// Whether nobody asks again before an answer's `retry-after`, whole seconds or a date (RFC
+    /// 9110, 10.2.3), an hour at most. They then come together, as the service has asked them to.
+    /// Anything else there, such as `1.5`, asks for nothing.
     pub honour_retry_after: bool,
 }
 
@@ -81,7 +91,7 @@ impl Default for Behaviour {
             protocol: Protocol::Http1,
             insecure: false,
             ca_file: None,
-            connections_max: 256,
+            connections_max: None,
             backlog_max: 10_000,
             streams_max: 100,
             timeout: Duration::from_secs(2),

@@ -1,29 +1,35 @@
 //! A scenario as a script for k6, for those who have it: arrival-rate executors, the same
 //! requests, and the same thresholds.
 //!
-//! Options as in k6's documentation, "Options reference" and "Executors". Two things are not the
+//! Options as in k6's documentation, "Options reference" and "Executors". Two things are never the
 //! same there and are said in the script: k6 counts latency from the moment of sending, and does
-//! not send what no virtual user is free for (`dropped_iterations`).
+//! not send what no virtual user is free for (`dropped_iterations`). What else of a scenario is
+//! lost is said there as well.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::text::{Escape, quoted};
-use super::{Request, Scenario, Statuses, Text, Threshold};
+use super::{Protocol, Request, Scenario, Statuses, Text, Threshold};
+use crate::run::connections::CONNECTIONS_LEAST;
 
 const HEAD: &str = include_str!("k6/head.js");
 const TAIL: &str = include_str!("k6/tail.js");
 
 /// A script for k6 that offers so many requests per second for so long.
 pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
-    let mut script = HEAD.to_owned();
+    let mut script = String::new();
+    for loss in k6_losses(scenario) {
+        script += &format!("// Not in this script: {loss}.\n");
+    }
+    script += HEAD;
     let mut line = |text: String| writeln!(script, "{text}").expect("a string takes all");
     // k6 takes whole numbers alone: a rate with a fraction is one per more time.
     let (rate, unit_s) = if rate.fract() == 0.0 { (rate, 1) } else { ((rate * 60.0).round(), 60) };
     let per_second = rate / f64::from(unit_s);
     let users_max = (per_second * scenario.behaviour.timeout.as_secs_f64()).ceil().max(1.0);
-    let users_max = users_max.max(scenario.behaviour.connections_max as f64);
-    let users_first = users_max.min(scenario.behaviour.connections_max as f64);
+    let connections = scenario.behaviour.connections_max.unwrap_or(CONNECTIONS_LEAST) as f64;
+    let (users_max, users_first) = (users_max.max(connections), connections);
     line("export const options = {".to_owned());
     line("  scenarios: {".to_owned());
     line("    load: {".to_owned());
@@ -38,8 +44,7 @@ pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
     line("  thresholds: {".to_owned());
     thresholds("", &scenario.thresholds.all, &mut line);
     for (class, threshold) in &scenario.thresholds.classes {
-        let name = scenario.classes.get(*class).map_or("", String::as_str);
-        thresholds(&format!("{{class:{name}}}"), threshold, &mut line);
+        thresholds(&format!("{{class:{}}}", self::class(scenario, *class)), threshold, &mut line);
     }
     line("  },".to_owned());
     let insecure = scenario.behaviour.insecure;
@@ -55,6 +60,63 @@ pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
     }
     line("];".to_owned());
     script + TAIL
+}
+
+/// What a script for k6 does not do, though the scenario says so; without full stops.
+pub fn k6_losses(scenario: &Scenario) -> Vec<String> {
+    let behaviour = &scenario.behaviour;
+    let mut losses = Vec::new();
+    if behaviour.retries.max > 0 {
+        losses.push(format!("`retries = {}`: each request is sent once", behaviour.retries.max));
+    }
+    if behaviour.leave_early.share > 0.0 {
+        let share = behaviour.leave_early.share;
+        losses.push(format!("`leave_early_share = {share}`: every client waits for its answer"));
+    }
+    if behaviour.slow_readers.share > 0.0 {
+        let share = behaviour.slow_readers.share;
+        losses.push(format!("`slow_reader_share = {share}`: nobody reads slowly"));
+    }
+    match (behaviour.protocol, scenario.target.tls) {
+        (Protocol::Http2, false) => {
+            losses.push("`http = \"2\"`: k6 speaks HTTP/1.1 where there is no TLS".to_owned());
+        }
+        (Protocol::Http2, true) | (Protocol::Http1, false) => {}
+        (Protocol::Http1, true) => {
+            losses.push("`http = \"1.1\"`: k6 speaks HTTP/2 with a service that can".to_owned());
+        }
+    }
+    if let Some(file) = &behaviour.ca_file {
+        let file = file.display().to_string().escape_debug().to_string();
+        losses.push(format!("`ca_file = \"{file}\"`: k6 trusts what the system trusts"));
+    }
+    for (index, name) in scenario.classes.iter().enumerate() {
+        let class = class(scenario, index);
+        if class != *name {
+            losses.push(format!(
+                "the name of the class {name:?}, which no threshold of k6 can have: it is {class:?}"
+            ));
+        }
+    }
+    losses
+}
+
+/// The name of a class as k6 can have it in the name of a threshold, `good{class:NAME}`, which
+/// ends with the first brace and has other tags after a comma. Two classes stay two.
+fn class(scenario: &Scenario, class: usize) -> String {
+    let Some(name) = scenario.classes.get(class) else { return String::new() };
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_. /".contains(letter);
+    if name.chars().all(is_plain) && name.trim() == name {
+        return name.clone();
+    }
+    let plain: String =
+        name.trim().chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+    // Its place tells it from another that looks alike now.
+    let mut plain = format!("{plain}-{}", class + 1);
+    while scenario.classes.contains(&plain) {
+        plain.push('-');
+    }
+    plain
 }
 
 fn thresholds(of: &str, threshold: &Threshold, line: &mut dyn FnMut(String)) {
@@ -76,7 +138,7 @@ fn thresholds(of: &str, threshold: &Threshold, line: &mut dyn FnMut(String)) {
 }
 
 fn request(request: &Request, scenario: &Scenario) -> String {
-    let class = scenario.classes.get(request.class).map_or("", String::as_str);
+    let class = class(scenario, request.class);
     let behaviour = &scenario.behaviour;
     let mut headers = request.headers.clone();
     if behaviour.clients > 1 || behaviour.flood_share > 0.0 {
@@ -111,7 +173,7 @@ fn request(request: &Request, scenario: &Scenario) -> String {
          body: (iteration, client) => {body},\n    isRight: (status) => {},\n    \
          contains: {contains},\n    latencyMax: {},\n    captures: [{}],\n  }},",
         quoted(&request.name),
-        quoted(class),
+        quoted(&class),
         request.weight,
         quoted(request.method.as_str()),
         request.path.javascript(Escape::Path),
@@ -120,4 +182,60 @@ fn request(request: &Request, scenario: &Scenario) -> String {
         request.good.latency_max.as_secs_f64() * 1e3,
         captures.join(", "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parse(text: &str) -> Scenario {
+        Scenario::parse(text, Path::new("")).unwrap()
+    }
+
+    #[test]
+    fn what_is_lost_is_said_in_the_script() {
+        let scenario = parse(
+            r#"target = "http://a"
+            [[request]]
+            class = "a}b"
+            path = "/"
+            [[request]]
+            class = "a,b"
+            path = "/"
+            [client]
+            http = "2"
+            retries = 3
+            leave_early_share = 0.5
+            slow_reader_share = 0.25
+            ca_file = "a\nb.pem"
+            [thresholds.class."a}b"]
+            good_share_min = 0.9
+            "#,
+        );
+        let losses = k6_losses(&scenario);
+        let script = k6_script(&scenario, 10.0, Duration::from_secs(1));
+        let comments = script.lines().take_while(|line| line.starts_with("//"));
+        let said: Vec<&str> =
+            comments.filter_map(|line| line.strip_prefix("// Not in this script: ")).collect();
+        assert_eq!(said, losses.iter().map(|loss| format!("{loss}.")).collect::<Vec<_>>());
+        for word in ["retries = 3", "leave_early_share = 0.5", "slow_reader_share = 0.25"] {
+            assert!(losses.iter().any(|loss| loss.contains(word)), "{word}: {losses:?}");
+        }
+        for word in ["http = \"2\"", "ca_file", "\"a}b\"", "\"a,b\""] {
+            assert!(losses.iter().any(|loss| loss.contains(word)), "{word}: {losses:?}");
+        }
+        assert!(script.contains("\"good{class:a_b-1}\": ['rate>=0.9']"), "{script}");
+        assert!(script.contains("class: \"a_b-1\"") && script.contains("class: \"a_b-2\""));
+        assert!(script.contains("redirects: 0,"));
+    }
+
+    #[test]
+    fn what_k6_can_do_is_no_loss() {
+        let scenario = parse("target = \"http://a\"\n[[request]]\nclass = \"b-1\"\npath = \"/\"\n");
+        assert_eq!(k6_losses(&scenario), [""; 0]);
+        let script = k6_script(&scenario, 10.0, Duration::from_secs(1));
+        assert!(!script.contains("Not in this script"));
+    }
 }

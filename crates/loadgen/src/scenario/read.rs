@@ -1,5 +1,6 @@
 //! Reads a scenario file from top to bottom, and goes on after what is wrong.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use http::{HeaderName, Method};
 use toml::de::{DeTable, DeValue};
 
 use super::behaviour::{Behaviour, Protocol};
+use super::bounded::read_text;
 use super::error::ScenarioErrors;
 use super::fields::{Fields, Problems, integer, nearest};
 use super::text::{Source, Text};
@@ -59,6 +61,7 @@ impl Reader<'_, '_> {
         source.captured.sort_unstable();
         source.captured.dedup();
         let mut classes: Vec<String> = Vec::new();
+        self.check_names(&tables);
         let requests: Vec<Request> = tables
             .into_iter()
             .enumerate()
@@ -138,8 +141,9 @@ impl Reader<'_, '_> {
             fields.count(name, least..most, problems).map_or(default, |count| count as usize)
         };
         let defaults = Behaviour::default();
-        behaviour.connections_max =
-            count(&mut fields, "connections_max", 1, 1_000_000, problems, defaults.connections_max);
+        behaviour.connections_max = fields
+            .count("connections_max", 1..1_000_000, problems)
+            .map(|connections| connections as usize);
         behaviour.backlog_max =
             count(&mut fields, "backlog_max", 0, 10_000_000, problems, defaults.backlog_max);
         behaviour.streams_max =
@@ -261,6 +265,23 @@ impl Reader<'_, '_> {
             }
         }
         tables
+    }
+
+    /// Two requests of one name could not be told apart. Those that nobody named may look alike.
+    fn check_names(&mut self, tables: &[(&DeTable<'_>, usize)]) {
+        let mut names = HashSet::new();
+        for (table, _) in tables {
+            let Some((key, name)) = table.iter().find(|(key, _)| key.get_ref() == "name") else {
+                continue;
+            };
+            let Some(name) = name.get_ref().as_str() else { continue };
+            if !names.insert(name) {
+                self.problems.at(
+                    key.span().start,
+                    format!("`name` is {name:?}, as that of a request above: names must differ"),
+                );
+            }
+        }
     }
 
     fn request(
@@ -425,8 +446,10 @@ impl Reader<'_, '_> {
     ) -> Option<Text> {
         match Text::parse(text, source) {
             Ok(text) => Some(text),
-            Err(error) => {
-                self.problems.at(start, format!("`{name}`: {error}"));
+            Err(errors) => {
+                for error in errors {
+                    self.problems.at(start, format!("`{name}`: {error}"));
+                }
                 None
             }
         }
@@ -470,13 +493,7 @@ fn header_name(name: &str) -> Result<String, String> {
 }
 
 fn read_list(path: &Path) -> Result<Vec<String>, String> {
-    let shown = path.display();
-    let size =
-        std::fs::metadata(path).map_err(|error| format!("cannot be read from {shown}: {error}"))?;
-    if size.len() > LIST_BYTES_MAX {
-        return Err(format!("is larger than 64MiB: {shown}"));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot be read from {shown}: {error}"))?;
+    let text = read_text(path, LIST_BYTES_MAX)
+        .map_err(|error| format!("cannot be read from {}: {error}", path.display()))?;
     Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

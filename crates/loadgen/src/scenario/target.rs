@@ -42,6 +42,10 @@ impl Target {
         }
         let port = match (uri.port(), tls) {
             (Some(port), _) => port.as_u16(),
+            // Without this a port of 99999 would be none, and so the scheme's.
+            (None, _) if authority.as_str().len() > authority.host().len() => {
+                return Err(wrong("has a port that is no number from 1 to 65535"));
+            }
             (None, false) => 80,
             (None, true) => 443,
         };
@@ -50,7 +54,7 @@ impl Target {
             return Err(wrong("has no host or no port"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok((Target { tls, host, port }, path.to_owned()))
+        Ok((Target { tls, host, port }, origin_form(path)))
     }
 
     /// The scheme: `http` or `https`.
@@ -76,6 +80,21 @@ impl Target {
     }
 }
 
+/// Path and query as they are sent (RFC 9112, 3.2.1): never without a path, and in ASCII.
+fn origin_form(path: &str) -> String {
+    let mut sent = String::with_capacity(path.len() + 1);
+    if !path.starts_with('/') {
+        sent.push('/');
+    }
+    for byte in path.bytes() {
+        match byte {
+            b'!'..=b'~' => sent.push(char::from(byte)),
+            other => sent.push_str(&format!("%{other:02X}")),
+        }
+    }
+    sent
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +106,10 @@ mod tests {
             ("https://shop.example", "https://shop.example", "/"),
             ("https://shop.example:443/x", "https://shop.example", "/x"),
             ("http://[::1]:8080/", "http://[::1]:8080", "/"),
+            ("http://[::1]", "http://[::1]", "/"),
+            ("http://a:65535?q=1", "http://a:65535", "/?q=1"),
+            ("http://a/m\u{fc}ll?q=\u{20ac}%20", "http://a", "/m%C3%BCll?q=%E2%82%AC%20"),
+            ("http://a/b#c", "http://a", "/b"),
         ];
         for (url, together, path) in cases {
             let (target, found) = Target::parse(url).unwrap();
@@ -103,6 +126,10 @@ mod tests {
             ("/path", "no scheme"),
             ("http://me@here/", "names a user"),
             ("http://a:0/", "no port"),
+            ("http://127.0.0.1:99999/", "no number from 1 to 65535"),
+            ("http://127.0.0.1:65536", "no number from 1 to 65535"),
+            ("http://127.0.0.1:/", "no number from 1 to 65535"),
+            ("http://[::1]:99999/", "no number from 1 to 65535"),
             ("", "no URL"),
         ];
         for (url, why) in cases {

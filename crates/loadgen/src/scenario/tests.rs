@@ -63,7 +63,7 @@ fn a_whole_scenario_is_read() {
     assert_eq!(behaviour.protocol, Protocol::Http2);
     assert!(behaviour.insecure && !behaviour.retries.honour_retry_after);
     assert_eq!(behaviour.ca_file.as_deref(), Some(Path::new("no-such-folder/ca.pem")));
-    assert_eq!((behaviour.connections_max, behaviour.retries.max), (3, 2));
+    assert_eq!((behaviour.connections_max, behaviour.retries.max), (Some(3), 2));
     assert_eq!(scenario.thresholds.all.good_share_min, Some(0.99));
     assert_eq!(scenario.thresholds.classes[0].1.p99_max, Some(Duration::from_secs(1)));
 }
@@ -156,7 +156,9 @@ fn the_template_reads_back_and_so_do_its_examples() {
         .replace("ca_file = \"ca.pem\"", "");
     let scenario = parse(&examples).unwrap();
     assert_eq!(scenario.requests.len(), 3);
-    assert_eq!(scenario.behaviour, Behaviour::default(), "examples are the defaults");
+    // How many connections there are without being said depends on the load.
+    let behaviour = Behaviour { connections_max: Some(256), ..Behaviour::default() };
+    assert_eq!(scenario.behaviour, behaviour, "other examples are the defaults");
 }
 
 #[test]
@@ -165,4 +167,39 @@ fn one_address_is_a_scenario() {
     assert_eq!(scenario.requests[0].path, Text::literal("/a?b={{c}}"), "an address is no template");
     let scenario = Scenario::get("http://127.0.0.1:8080/a?b=c").unwrap();
     assert_eq!(scenario.requests[0].path, Text::literal("/a?b=c"));
+}
+
+#[test]
+fn names_that_somebody_gave_must_differ_and_each_value_of_a_text_is_looked_at() {
+    let wrong = parse(
+        r#"target = "http://127.0.0.1:99999"
+[[request]]
+name = "read"
+path = "/{{zipf 1 10 100}}/{{lst}}"
+[[request]]
+name = "read"
+path = "/"
+"#,
+    )
+    .unwrap_err()
+    .to_string();
+    let lines: Vec<&str> = wrong.lines().collect();
+    let [port, exponent, list, name] = lines.as_slice() else { panic!("{wrong}") };
+    assert!(port.contains("line 1: ") && port.contains("a port that is no number"), "{port}");
+    assert!(exponent.contains("line 4: ") && exponent.contains("from 0 to 10"), "{exponent}");
+    assert!(list.contains("line 4: ") && list.contains("`list`"), "{list}");
+    assert!(name.starts_with("line 6: `name` is \"read\", as that of a request above"), "{name}");
+
+    let alike = "target = \"http://a\"\n[[request]]\npath = \"/\"\n[[request]]\npath = \"/\"\n";
+    assert_eq!(parse(alike).unwrap().requests.len(), 2, "nobody named them");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_without_an_end_are_refused() {
+    let wrong = Scenario::load(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(wrong, "cannot be read: it is larger than 16 MiB");
+    let list = "target = \"http://a\"\n[lists]\nwords = \"/dev/zero\"\n[[request]]\npath = \"/\"\n";
+    let wrong = parse(list).unwrap_err().to_string();
+    assert!(wrong.contains("`lists.words` cannot be read from /dev/zero: it is larger"), "{wrong}");
 }

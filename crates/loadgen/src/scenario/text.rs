@@ -75,24 +75,29 @@ impl Text {
         Text { parts }
     }
 
-    /// Reads a text with `{{values}}` in it.
-    pub(crate) fn parse(text: &str, source: &Source) -> Result<Text, TextError> {
-        let mut parts = Vec::new();
+    /// Reads a text with `{{values}}` in it; if it cannot, all that is wrong with it.
+    pub(crate) fn parse(text: &str, source: &Source) -> Result<Text, Vec<TextError>> {
+        let (mut parts, mut errors) = (Vec::new(), Vec::new());
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once("{{") {
-            let Some((value, after)) = after.split_once("}}") else {
-                return Err(TextError { message: format!("`{{{{{after}` has no end: `}}}}`") });
-            };
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
             }
-            parts.push(Part::Value(Value::parse(value.trim(), source)?));
+            let Some((value, after)) = after.split_once("}}") else {
+                errors.push(TextError { message: format!("`{{{{{after}` has no end: `}}}}`") });
+                rest = "";
+                break;
+            };
+            match Value::parse(value.trim(), source) {
+                Ok(value) => parts.push(Part::Value(value)),
+                Err(error) => errors.push(error),
+            }
             rest = after;
         }
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
-        Ok(Text { parts })
+        if errors.is_empty() { Ok(Text { parts }) } else { Err(errors) }
     }
 
     /// Whether nothing is written at all.
@@ -144,12 +149,12 @@ impl Value {
                 (Ok(from), Ok(to)) if from <= to => Ok(Value::Uniform { from, to }),
                 _ => Err(wrong("{{uniform FROM TO}} with two whole numbers, the smaller first")),
             },
-            ("zipf", [from, to, exponent]) => zipf(from, to, exponent)
-                .ok_or_else(|| wrong("{{zipf FROM TO EXPONENT}}, such as {{zipf 1 10000 1.1}},")),
+            ("zipf", [from, to, exponent]) => zipf(from, to, exponent).map_err(wrong),
             ("sequence", []) => Ok(Value::Sequence { from: 0 }),
             ("sequence", [from]) => {
-                let from = from.parse().map_err(|_| wrong("{{sequence FROM}} with a number"))?;
-                Ok(Value::Sequence { from })
+                let from = from.parse().ok().filter(|from| *from <= NUMBER_MAX);
+                let right = "{{sequence FROM}} with a number up to 4503599627370495";
+                Ok(Value::Sequence { from: from.ok_or_else(|| wrong(right))? })
             }
             ("list", [name]) => {
                 let names: Vec<&str> = source.lists.iter().map(|(name, _)| name.as_str()).collect();
@@ -194,12 +199,29 @@ impl Value {
     }
 }
 
-fn zipf(from: &str, to: &str, exponent: &str) -> Option<Value> {
-    let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
-    let exponent: f64 = exponent.parse().ok()?;
-    // Beyond the mantissa of a double numbers would be skipped.
-    let fits = from <= to && to < 1 << 52 && (0.0..=10.0).contains(&exponent);
-    fits.then(|| Value::Zipf {
+/// The largest exponent: with it, all but one of a thousand are the first number already.
+const EXPONENT_MAX: f64 = 10.0;
+
+/// Beyond the mantissa of a double numbers would be skipped; and a sequence that begins here does
+/// not come to its end.
+const NUMBER_MAX: u64 = (1 << 52) - 1;
+
+fn zipf(from: &str, to: &str, exponent: &str) -> Result<Value, &'static str> {
+    let (Ok(from), Ok(to), Ok(exponent)) =
+        (from.parse::<u64>(), to.parse::<u64>(), exponent.parse::<f64>())
+    else {
+        return Err("{{zipf FROM TO EXPONENT}}, such as {{zipf 1 10000 1.1}},");
+    };
+    if from > to {
+        return Err("{{zipf FROM TO EXPONENT}} with the smaller number first");
+    }
+    if to > NUMBER_MAX {
+        return Err("{{zipf FROM TO EXPONENT}} with TO up to 4503599627370495");
+    }
+    if !(0.0..=EXPONENT_MAX).contains(&exponent) {
+        return Err("{{zipf FROM TO EXPONENT}} with an EXPONENT from 0 to 10");
+    }
+    Ok(Value::Zipf {
         // The first number of the distribution itself is 1.
         offset: from.wrapping_sub(1),
         zipf: Zipf::new(to - from + 1, exponent),
@@ -285,17 +307,34 @@ mod tests {
             ("{{uniform 2 1}}", "the smaller first"),
             ("{{uniform 1}}", "{{uniform FROM TO}}"),
             ("{{zipf 1 10}}", "{{zipf FROM TO EXPONENT}}"),
-            ("{{zipf 1 10 -1}}", "{{zipf 1 10000 1.1}}"),
+            ("{{zipf 1 10 x}}", "{{zipf 1 10000 1.1}}"),
+            ("{{zipf 10 1 1}}", "the smaller number first"),
+            ("{{zipf 1 10 -1}}", "EXPONENT from 0 to 10"),
+            ("{{zipf 1 10 100}}", "EXPONENT from 0 to 10"),
+            ("{{zipf 1 10 NaN}}", "EXPONENT from 0 to 10"),
+            ("{{zipf 1 9000000000000000000 1}}", "TO up to 4503599627370495"),
             ("{{list word}}", "did you mean `words`?"),
             ("{{captured basket or 1}}", "name it in a request's `capture`"),
             ("{{captured order}}", "VALUE-UNTIL-THERE-IS-ONE"),
             ("{{sequence x}}", "{{sequence FROM}}"),
+            ("{{sequence 18446744073709551615}}", "a number up to 4503599627370495"),
             ("{{}}", "one of uniform, zipf, sequence, list, captured, client"),
             ("{{uniform 1 2", "has no end"),
         ];
         for (text, right) in cases {
-            let error = Text::parse(text, &source()).unwrap_err().to_string();
-            assert!(error.contains(right), "{text}: {error}");
+            let errors = Text::parse(text, &source()).unwrap_err();
+            let [error] = errors.as_slice() else { panic!("{text}: {errors:?}") };
+            assert!(error.to_string().contains(right), "{text}: {error}");
         }
+        assert_eq!(NUMBER_MAX, 4_503_599_627_370_495, "as the message says");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_text_is_told_at_once() {
+        let errors = Text::parse("/{{unifrom 1 2}}/{{client}}/{{list word}}/{{zipf", &source());
+        let errors: Vec<String> = errors.unwrap_err().iter().map(ToString::to_string).collect();
+        let [kind, list, end] = errors.as_slice() else { panic!("three: {errors:?}") };
+        assert!(kind.contains("`uniform`") && list.contains("`words`"), "{errors:?}");
+        assert!(end.contains("`{{zipf` has no end"), "{end}");
     }
 }

@@ -27,18 +27,17 @@ impl Change {
 
     /// How much a counter grew.
     pub(crate) fn grown(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let mut series =
-            self.after.series(name).iter().filter(|series| series.has(labels)).peekable();
-        series.peek()?;
-        Some(series.map(|series| self.growth(name, series)).sum())
+        let series = self.after.series(name).iter().filter(|series| series.has(labels));
+        total(series.filter_map(|series| self.growth(name, series)))
     }
 
     /// How much each series of a counter grew per second, by the value of a label.
     pub(crate) fn by_label(&self, name: &str, label: &str) -> Vec<(String, f64)> {
         let mut grown: BTreeMap<String, f64> = BTreeMap::new();
         for series in self.after.series(name) {
+            let Some(growth) = self.growth(name, series) else { continue };
             let value = series.label(label).unwrap_or_default().to_owned();
-            *grown.entry(value).or_default() += self.growth(name, series);
+            *grown.entry(value).or_default() += growth;
         }
         let seconds = self.elapsed.as_secs_f64();
         grown.into_iter().map(|(value, grown)| (value, grown / seconds)).collect()
@@ -46,10 +45,8 @@ impl Change {
 
     /// A value as it was at the end, the sum of its series with these labels.
     pub(crate) fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let mut series =
-            self.after.series(name).iter().filter(|series| series.has(labels)).peekable();
-        series.peek()?;
-        Some(series.map(|series| series.value).sum())
+        let series = self.after.series(name).iter().filter(|series| series.has(labels));
+        total(series.filter_map(Series::amount))
     }
 
     /// The mean of what a histogram took in, and how many those were; none if there were none.
@@ -69,7 +66,7 @@ impl Change {
                 "+Inf" => f64::INFINITY,
                 bound => bound.parse().ok()?,
             };
-            let count = self.growth(&name, series);
+            let count = self.growth(&name, series)?;
             match buckets.iter_mut().find(|(known, _)| *known == bound) {
                 Some((_, sum)) => *sum += count,
                 None => buckets.push((bound, count)),
@@ -81,14 +78,20 @@ impl Change {
         buckets.iter().find(|(_, below)| all > 0.0 && *below >= wanted).map(|(bound, _)| *bound)
     }
 
-    /// A counter that is smaller than before belongs to a process that has begun anew.
-    fn growth(&self, name: &str, after: &Series) -> f64 {
+    /// A counter that is smaller than before belongs to a process that has begun anew. None if
+    /// what the service tells is no amount, before or after.
+    fn growth(&self, name: &str, after: &Series) -> Option<f64> {
+        let now = after.amount()?;
         let before = self.before.series(name).iter().find(|series| series.labels == after.labels);
-        match before {
-            Some(before) if before.value <= after.value => after.value - before.value,
-            _ => after.value,
-        }
+        let Some(before) = before else { return Some(now) };
+        let before = before.amount()?;
+        Some(if before <= now { now - before } else { now })
     }
+}
+
+/// The sum; none if there was nothing to add.
+fn total(amounts: impl Iterator<Item = f64>) -> Option<f64> {
+    amounts.fold(None, |sum, amount| Some(sum.unwrap_or(0.0) + amount))
 }
 
 #[cfg(test)]
@@ -116,6 +119,21 @@ mod tests {
         let by_label = [("0".into(), 2.0), ("1".into(), 1.0), ("2".into(), 4.0)];
         assert_eq!(change.by_label("a", "s"), by_label);
         assert_eq!(change.gauge("a", &[]), Some(24.0));
+    }
+
+    #[test]
+    fn what_is_no_amount_is_not_there() {
+        for (before, after) in
+            [("1", "NaN"), ("1", "-7"), ("1", "+Inf"), ("1", "1e300"), ("NaN", "9"), ("-1", "9")]
+        {
+            let change = change(&format!("a {before}"), &format!("a {after}"));
+            assert_eq!(change.grown("a", &[]), None, "{before} {after}");
+            assert_eq!(change.by_label("a", "s"), [], "{before} {after}");
+        }
+        let change =
+            change("a{s=\"0\"} 1\na{s=\"1\"} 1", "a{s=\"0\"} NaN\na{s=\"1\"} 5\nb -3\nc NaN");
+        assert_eq!(change.grown("a", &[]), Some(4.0), "of those that are one");
+        assert_eq!((change.gauge("b", &[]), change.gauge("c", &[])), (None, None));
     }
 
     #[test]

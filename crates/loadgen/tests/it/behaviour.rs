@@ -79,6 +79,26 @@ fn retries_that_wait_are_bounded_too() {
 }
 
 #[test]
+fn users_who_wait_to_ask_again_are_as_many_as_there_are_users() {
+    let server = refuses_once("retry-after: 1\r\n");
+    let text = format!("[client]\nretries = 1\nbacklog_max = 1\n{NUMBERED}");
+    let run = tenfold_loadgen::Run::closed(&scenario(&server.url(), &text), 8, SECOND, 4 * SECOND);
+    let record = run.run().unwrap().record;
+    assert_eq!(record.not_offered(NotOffered::RetriesFull), 0);
+    let class = &record.phases[0].classes[0];
+    assert!(class.retries.count(Ending::Good) >= 8, "{}", class.retries.intended);
+}
+
+#[test]
+fn who_leaves_before_a_connection_is_free_was_not_offered_in_time() {
+    let server = Server::start(100, |_| Reply::ok("").takes(ms(40)));
+    let text = "[client]\nconnections_max = 1\nleave_early_share = 1.0\n\
+                leave_early_after = \"100ms\"\n";
+    let total = offer(&server.url(), text, 50).record.total();
+    assert!(total.spoilt > 10 && total.spoilt <= total.count(Ending::LeftEarly), "{total:?}");
+}
+
+#[test]
 fn without_retries_and_after_a_wrong_answer_nobody_asks_again() {
     let server = refuses_once("");
     let outcome = run(&scenario(&server.url(), NUMBERED), 20);

@@ -33,6 +33,11 @@ struct Hyper {
 
 impl Hyper {
     fn start(tls: Option<&SelfSigned>, lives: Duration) -> Hyper {
+        Hyper::start_with(tls, lives, 200)
+    }
+
+    /// One that takes so many requests at once on a connection.
+    fn start_with(tls: Option<&SelfSigned>, lives: Duration, streams: u32) -> Hyper {
         let tls = tls.map(|signed| {
             let certificate = CertificateDer::from_pem_file(signed.certificate()).unwrap();
             let key = PrivateKeyDer::from_pem_file(signed.key()).unwrap();
@@ -63,7 +68,8 @@ impl Hyper {
                         counted.fetch_add(1, Ordering::Relaxed);
                         let tls = tls.clone();
                         tokio::spawn(async move {
-                            let builder = auto::Builder::new(TokioExecutor::new());
+                            let mut builder = auto::Builder::new(TokioExecutor::new());
+                            builder.http2().max_concurrent_streams(streams);
                             let service = service_fn(answer);
                             // Connections end as clients end them, and after their time.
                             let _ = match tls {
@@ -100,6 +106,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let path = request.uri().path().to_owned();
     if path == "/slow" {
         tokio::time::sleep(60 * SECOND).await;
+    }
+    if path == "/takes" {
+        tokio::time::sleep(ms(50)).await;
     }
     let version = format!("{:?}", request.version());
     let body = match path.as_str() {
@@ -148,6 +157,19 @@ fn many_requests_share_a_connection() {
     let outcome = run(&scenario(&server.url("http"), &asks("HTTP/2.0", "2")), 200);
     assert_eq!(outcome.record.total().count(Ending::Good), 200, "{:?}", outcome.record.failures);
     assert!(server.connections.load(Ordering::Relaxed) <= 4, "a hundred streams each");
+}
+
+#[test]
+fn what_a_connection_has_no_streams_for_goes_to_another() {
+    let server = Hyper::start_with(None, 600 * SECOND, 4);
+    let text = "[[request]]\npath = \"/takes\"\n[client]\nhttp = \"2\"\n";
+    let total = run(&scenario(&server.url("http"), text), 200).record.total();
+    assert_eq!(total.count(Ending::Good), 200);
+    // Twenty are there at a time, four on each.
+    assert!(server.connections.load(Ordering::Relaxed) >= 5);
+    let service_ms = total.service_us().unwrap().value_at_quantile(0.5) / 1000;
+    let latency_ms = total.latency_us(Ending::Good).unwrap().value_at_quantile(0.5) / 1000;
+    assert!((50..500).contains(&service_ms) && latency_ms < 500, "{service_ms}, {latency_ms}");
 }
 
 #[test]

@@ -103,6 +103,24 @@ fn a_quick_service_behind_too_few_connections_is_no_measurement() {
 }
 
 #[test]
+fn connections_are_opened_as_they_are_needed_unless_it_is_said_how_many() {
+    let server = Server::start(1000, |_| Reply::ok("").takes(ms(600)));
+    let mut scenario = scenario(&server.url(), GET);
+    let load = Schedule::constant(600.0, SECOND);
+    let outcome = Run::open(&scenario, load.clone()).run().unwrap();
+    let total = outcome.record.total();
+    assert_eq!((total.count(Ending::Good), total.spoilt), (600, 0));
+    assert!(server.connections() > 256, "{}", server.connections());
+    assert!(outcome.record.phases[0].line_us.is_empty());
+    scenario.behaviour.connections_max = Some(2);
+    // More threads than connections would have to share what cannot be.
+    let outcome = Run::open(&scenario, load).threads(8).run().unwrap();
+    assert_eq!(outcome.record.connections_peak, 2);
+    assert!(outcome.record.phases[0].line_us.len() > 2, "they stood in line");
+    assert!(!outcome.validity.is_valid());
+}
+
+#[test]
 fn a_saturated_service_with_connections_for_everybody_is_measured_well() {
     // It does 100 per second and is asked for 400: whoever comes late waits there, and not here.
     let server = Server::start(1, |_| Reply::ok("").takes(ms(10)));

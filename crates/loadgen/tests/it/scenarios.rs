@@ -81,3 +81,25 @@ fn thresholds_that_are_crossed_are_named() {
     assert_eq!(names, expected, "a class without a right answer has no latency that would do");
     assert!(crossed[0].to_string().starts_with("good_share is 0."), "{}", crossed[0]);
 }
+
+#[test]
+fn a_threshold_of_what_was_never_asked_is_crossed() {
+    let server = Server::start(100, |_| Reply::ok(""));
+    let text = "[[request]]\nclass = \"read\"\npath = \"/\"\n\
+                [[request]]\nclass = \"order\"\npath = \"/\"\nweight = 0\n\
+                [thresholds]\ngood_share_min = 0.5\n\
+                [thresholds.class.order]\ngood_share_min = 0.99\np99_max = \"1s\"\n";
+    let scenario = scenario(&server.url(), text);
+    let mut outcome = run(&scenario, 20);
+    let crossed = outcome.crossed(&scenario.thresholds);
+    let crossed: Vec<String> = crossed.iter().map(ToString::to_string).collect();
+    let expected = [
+        "order: good_share is unknown, because nothing was asked, 0.990 was demanded",
+        "order: p99 is unknown, because nothing was asked, 1000.000 ms was demanded",
+    ];
+    assert_eq!(crossed, expected);
+    outcome.stopped = true;
+    assert_eq!(outcome.crossed(&scenario.thresholds), [], "who ended it early knows that it was");
+    let nothing = run(&scenario, 0);
+    assert_eq!(nothing.crossed(&scenario.thresholds).len(), 3);
+}

@@ -70,6 +70,24 @@ fn a_service_that_collapses_has_its_limit_before_that_and_comes_back() {
 }
 
 #[test]
+fn the_limit_of_our_own_connections_is_not_taken_for_the_services() {
+    // A hundred at once, each for 40 ms: 2500 per second.
+    let server = Server::start(Workers::new(100, 4 * SERVICE));
+    let mut scenario = scenario(&server);
+    scenario.behaviour.connections_max = Some(4);
+    let search = SearchLimits { rate_max: 400.0, ..SearchLimits::default() };
+    let options = LimitOptions { search, lasting: Duration::from_secs(2), ..options() };
+    let report = find(&scenario, &options, &mut silent).unwrap();
+    let Found::GeneratorFirst { held } = report.found else { panic!("{:#?}", report.probes) };
+    assert!((45.0..=105.0).contains(&held), "four connections do 100 per second: {held}");
+    let why = |probe: &tenfold_loadgen::ProbeReport| probe.validity.contains("its 4 connections");
+    assert!(report.probes.iter().any(why), "{:#?}", report.probes);
+    scenario.behaviour.connections_max = None;
+    let report = find(&scenario, &options, &mut silent).unwrap();
+    assert_eq!(report.found, Found::NoLimit { held: 400.0 }, "{:#?}", report.probes);
+}
+
+#[test]
 fn a_service_that_refuses_has_its_limit_where_it_begins_to() {
     let server = Server::start(Refusing(Workers::new(5, SERVICE)));
     let report = find(&scenario(&server), &options(), &mut silent).unwrap();
@@ -124,4 +142,31 @@ fn nobody_there_is_an_error_and_not_a_limit_of_nothing() {
     drop(gone);
     let error = find(&scenario, &options(), &mut silent).unwrap_err();
     assert!(error.to_string().contains("failed"), "{error}");
+}
+
+#[test]
+fn no_more_is_offered_than_is_worth_it_even_at_first() {
+    let server = Server::start(Workers::new(4, SERVICE));
+    let search = SearchLimits { rate_max: 50.0, ..SearchLimits::default() };
+    let options = LimitOptions { search, rate_first: Some(200.0), ..options() };
+    let report = find(&scenario(&server), &options, &mut silent).unwrap();
+    assert_eq!(report.found, Found::NoLimit { held: 50.0 });
+    assert!(report.probes.iter().all(|probe| probe.rate <= 50.0), "{:?}", report.probes);
+}
+
+#[test]
+fn what_was_held_is_known_even_when_the_search_is_stopped_right_after() {
+    let server = Server::start(Workers::new(4, SERVICE));
+    let mut probed = false;
+    let report = find(&scenario(&server), &options(), &mut |event| match event {
+        LimitEvent::Probed(_) => {
+            probed = true;
+            ControlFlow::Continue(())
+        }
+        LimitEvent::Resting { .. } if probed => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .unwrap();
+    assert!(report.stopped && report.probes.len() == 1, "{report:?}");
+    assert_eq!(report.found, Found::Unfinished { held: report.probes[0].rate });
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -43,6 +44,13 @@ impl Sale {
     ) -> Result<Sale, Error> {
         let wrong = |cause| Error::File { what: "make the folder", path: folder.to_owned(), cause };
         fs::create_dir_all(folder).map_err(wrong)?;
+        // What an earlier demo left must not be taken for what this one found.
+        for earlier in ["report.html", "report.json"] {
+            match fs::remove_file(folder.join(earlier)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(wrong(error)),
+                _ => {}
+            }
+        }
         Ok(Sale { folder: folder.to_owned(), hold, cores, generator: None })
     }
 

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenfold_loadgen::Scenario;
-use tenfold_loadgen::scenario::k6_script;
+use tenfold_loadgen::scenario::{k6_losses, k6_script};
 
+use super::output::print_all;
 use super::{Problem, above_zero, length};
-use crate::command::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,6 +35,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let file = &arguments.scenario;
     let scenario = Scenario::load(file)
         .map_err(|errors| Problem::Usage(format!("{}:\n{errors}", file.display())))?;
-    print(k6_script(&scenario, arguments.rate, arguments.duration).trim_end());
+    for loss in k6_losses(&scenario) {
+        eprintln!("not in the script: {loss}");
+    }
+    print_all(&k6_script(&scenario, arguments.rate, arguments.duration))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C ends a load early, and what was seen until then is reported.
+//! Ctrl-C, and a terminal that goes away, end a load early, and what was seen until then is reported.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tenfold_runtime::Signals;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Problem;
 use crate::command::event_loop;
@@ -19,15 +20,27 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Listens from now on; a second signal ends the program at once.
     pub(super) fn listen() -> Result<Interrupt, Problem> {
-        let signals = Signals::listen()
-            .map_err(|cause| Problem::Failed(format!("the system refuses signals: {cause}")))?;
+        let refused = |cause| Problem::Failed(format!("the system refuses signals: {cause}"));
+        let signals = Signals::listen().map_err(refused)?;
         let events = event_loop().map_err(Problem::failed)?;
+        // A terminal that is closed, or a connection to it that is lost, is no reason to throw
+        // away what was seen.
+        let hangup = {
+            let _entered = events.enter();
+            signal(SignalKind::hangup()).map_err(refused)?
+        };
         let interrupt = Interrupt { came: Arc::default() };
         let came = interrupt.came.clone();
         thread::Builder::new()
             .name("interrupt".to_owned())
             .spawn(move || {
-                events.block_on(signals.first());
+                let mut hangup = hangup;
+                events.block_on(async {
+                    tokio::select! {
+                        _ = signals.first() => {}
+                        _ = hangup.recv() => {}
+                    }
+                });
                 came.store(true, Ordering::Relaxed);
             })
             .map_err(Problem::failed)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenfold_loadgen::{
-    Address, Found, LimitEvent, LimitOptions, LimitReport, SearchLimits, Verdict, find,
+    Address, Found, LimitError, LimitEvent, LimitOptions, LimitReport, SearchLimits, Verdict, find,
 };
 
 use super::interrupt::Interrupt;
@@ -93,7 +93,7 @@ impl Arguments {
 impl SearchArguments {
     pub(super) fn options(&self, target: &TargetArguments) -> Result<LimitOptions, Problem> {
         let metrics = self.metrics.as_deref().map(|url| address("--metrics <URL>", url));
-        let metrics = metrics.transpose()?;
+        let (metrics, ()) = both(metrics.transpose(), self.check_rates())?;
         let defaults = LimitOptions::default();
         Ok(LimitOptions {
             search: SearchLimits {
@@ -112,6 +112,16 @@ impl SearchArguments {
             metrics,
             ..defaults
         })
+    }
+
+    fn check_rates(&self) -> Result<(), Problem> {
+        match self.rate_first {
+            Some(first) if first > self.rate_max => Err(Problem::Usage(format!(
+                "--rate-first is {first}, above --rate-max, which is {}",
+                self.rate_max
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -144,12 +154,15 @@ pub(super) fn search(
                 };
                 let line =
                     format!("{number:>3}  {:>9.0}/s  {verdict:<9}  {}", probe.rate, probe.why);
-                screen.say(&if screen.is_live { clipped(&line) } else { line });
+                screen.say(&if screen.is_live { clipped(&line, screen.width()) } else { line });
             }
         }
         interrupt.flow()
     })
-    .map_err(Problem::failed)?;
+    .map_err(|error| match error {
+        LimitError::Metrics(error) => Problem::Usage(format!("--metrics <URL>: {error}")),
+        error => Problem::failed(error),
+    })?;
     explain(&found, screen);
     Ok(found)
 }
@@ -189,6 +202,6 @@ pub(super) fn address(flag: &str, url: &str) -> Result<Address, Problem> {
     Address::parse(url).map_err(|error| Problem::flag(flag, url, error))
 }
 
-fn clipped(line: &str) -> String {
-    line.chars().take(super::screen::WIDTH).collect()
+fn clipped(line: &str, width: usize) -> String {
+    line.chars().take(width).collect()
 }

@@ -1,5 +1,6 @@
 //! What a load leaves behind: a verdict on the screen, files in a folder, and a comparison.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,6 @@ use tenfold_loadgen::Report;
 
 use super::screen::Screen;
 use super::{Asked, CROSSED, GENERATOR, Problem, both};
-use crate::command::print;
 
 /// Where the report goes.
 #[derive(Debug, clap::Args)]
@@ -77,10 +77,25 @@ impl Output<'_> {
             screen.say(&format!("report: {}", page.display()));
         }
         if self.arguments.json {
-            print(report.to_json().trim_end());
+            print_all(&report.to_json())?;
         }
-        Ok(())
+        // After all else: files may have been written, though the screen could not be.
+        self.screen.complaint().map_or(Ok(()), |error| Err(not_printed(error)))
     }
+}
+
+/// Prints what was asked for. Who has closed the output has seen enough of it; anything else that
+/// stands in the way, such as a full disk, means that nobody has it.
+pub(super) fn print_all(text: &str) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(not_printed(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn not_printed(error: &io::Error) -> Problem {
+    Problem::Failed(format!("the output cannot be written: {error}"))
 }
 
 /// How the program ends after a load: what was not measured crosses nothing.

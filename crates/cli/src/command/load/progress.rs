@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenfold_chart::{Glyphs, sparkline};
 use tenfold_loadgen::{Ending, Snapshot};
 
-use super::screen::{Screen, WIDTH};
+use super::screen::Screen;
 
 /// Figures are those of the last second.
 const RECENT: usize = 10;
@@ -44,12 +44,12 @@ impl Progress {
                 self.goodputs.pop_front();
             }
         }
-        let goodputs = self.goodputs.make_contiguous();
+        let (goodputs, width) = (self.goodputs.make_contiguous(), screen.width());
         if screen.is_live {
-            let line = line(label, &self.recent, goodputs, screen.glyphs);
+            let line = line(label, &self.recent, goodputs, screen.glyphs, width);
             screen.show(&line);
         } else if is_new_second {
-            let line = line(label, &self.recent, &[], screen.glyphs);
+            let line = line(label, &self.recent, &[], screen.glyphs, width);
             screen.say(&line);
         }
     }
@@ -57,7 +57,13 @@ impl Progress {
 
 /// At most as wide as a terminal; what is left of the width, a dozen seconds, is for the small
 /// chart.
-fn line(label: &str, recent: &VecDeque<Snapshot>, goodputs: &[f64], glyphs: Glyphs) -> String {
+fn line(
+    label: &str,
+    recent: &VecDeque<Snapshot>,
+    goodputs: &[f64],
+    glyphs: Glyphs,
+    width: usize,
+) -> String {
     let offered = rate(recent, |one| one.intended - one.not_offered);
     let share = |of: fn(&Snapshot) -> u64| {
         let ended = rate(recent, |one| Ending::ALL.iter().map(|ending| one.count(*ending)).sum());
@@ -73,10 +79,10 @@ fn line(label: &str, recent: &VecDeque<Snapshot>, goodputs: &[f64], glyphs: Glyp
         "{label} {elapsed:>4.0}s {offered:>6.0}/s good {good:>3.0}% refused {refused:>3.0}% \
          p50 {p50:>6} p99 {p99:>6}"
     );
-    let room = WIDTH.saturating_sub(words.chars().count() + 2);
+    let room = width.saturating_sub(words.chars().count() + 2);
     let chart = sparkline(&goodputs[goodputs.len().saturating_sub(room)..], room, glyphs);
     let line = if chart.is_empty() { words } else { format!("{words}  {chart}") };
-    line.chars().take(WIDTH).collect()
+    line.chars().take(width).collect()
 }
 
 /// How much of it came per second, of late.
@@ -97,6 +103,7 @@ fn latency(latency: Option<Duration>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::screen::WIDTH;
     use super::*;
 
     fn snapshots(step: u64) -> VecDeque<Snapshot> {
@@ -120,7 +127,7 @@ mod tests {
     #[test]
     fn a_line_says_it_all_in_80_columns() {
         let goodputs: Vec<f64> = (0..60).map(f64::from).collect();
-        let line = line("load", &snapshots(10), &goodputs, Glyphs::Ascii);
+        let line = line("load", &snapshots(10), &goodputs, Glyphs::Ascii, WIDTH);
         assert!(
             line.starts_with("load    1s    400/s good  75% refused  25% p50  1.2ms p99   71ms  "),
             "{line}"
@@ -133,8 +140,10 @@ mod tests {
     #[test]
     fn large_figures_and_long_labels_do_not_wrap_and_nothing_is_no_fault() {
         let label = "a phase with a name that is much longer than it should be";
-        let line_of = |recent| line(label, &recent, &[1.0; 60], Glyphs::Blocks);
+        let line_of = |recent| line(label, &recent, &[1.0; 60], Glyphs::Blocks, WIDTH);
         assert!(line_of(snapshots(10_000_000)).chars().count() <= WIDTH);
         assert!(line_of(VecDeque::new()).contains("much longer"));
+        let narrow = line("load", &snapshots(10), &[1.0; 60], Glyphs::Ascii, 30);
+        assert_eq!(narrow, "load    1s    400/s good  75% ");
     }
 }

@@ -1,12 +1,14 @@
 //! `tenfold load run`: one load, open or closed.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use tenfold_config::duration::show;
-use tenfold_loadgen::{Ending, Outcome, Run, RunReport, Schedule};
+use tenfold_loadgen::scenario::read_text;
+use tenfold_loadgen::{Ending, Failure, Outcome, Run, RunReport, Schedule};
 
 use super::interrupt::Interrupt;
 use super::output::{OutputArguments, code, report};
@@ -52,6 +54,9 @@ fn think(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { length(text) }
 }
 
+/// A line for each second of a month, and more.
+const TRACE_BYTES_MAX: u64 = 64 << 20;
+
 /// How often it is looked whether there is something new to show.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -90,7 +95,7 @@ impl Arguments {
             let wrong = |problem: &dyn std::fmt::Display| {
                 Problem::Usage(format!("{}: {problem}", file.display()))
             };
-            let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+            let text = read_text(file, TRACE_BYTES_MAX).map_err(|error| wrong(&error))?;
             let schedule = Schedule::trace(&text).map_err(|errors| wrong(&errors))?;
             (schedule, format!("the load of {}", file.display()))
         } else if !self.steps.is_empty() {
@@ -161,14 +166,22 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
     }
     for ending in Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good) {
         if total.count(ending) > 0 {
-            screen.say(&format!(
-                "{:<16}{:>10}",
-                ending.name().replace('_', " "),
-                total.count(ending)
-            ));
+            let name = ending.name().replace('_', " ");
+            let why = if ending == Ending::Failed { reasons(outcome) } else { String::new() };
+            screen.say(&format!("{name:<16}{:>10}{why}", total.count(ending)));
         }
     }
     if total.not_offered > 0 {
         screen.say(&format!("{:<16}{:>10}", "not offered", total.not_offered));
     }
+}
+
+/// Why requests failed: first what happened most often.
+fn reasons(outcome: &Outcome) -> String {
+    let counted = Failure::ALL.map(|failure| (outcome.record.failures(failure), failure));
+    let mut seen: Vec<_> = counted.into_iter().filter(|(count, _)| *count > 0).collect();
+    seen.sort_by_key(|(count, _)| Reverse(*count));
+    let reasons: Vec<String> =
+        seen.iter().map(|(count, failure)| format!("{count}: {}", failure.words())).collect();
+    if reasons.is_empty() { String::new() } else { format!("  ({})", reasons.join("; ")) }
 }

@@ -2,11 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use console::Term;
 use tenfold_chart::Glyphs;
 use tenfold_config::environment;
 
-/// No line is longer, so that none wraps at 80 columns.
+/// No line is longer, so that none wraps at 80 columns; in a narrower terminal they are shorter.
 pub(super) const WIDTH: usize = 79;
+
+/// Nothing can be read in a terminal that is narrower.
+const WIDTH_MIN: usize = 20;
 
 /// Where people read along.
 pub(super) struct Screen {
@@ -18,6 +22,10 @@ pub(super) struct Screen {
     pub(super) glyphs: Glyphs,
     /// Whether the last line is one that will be written anew.
     is_open: bool,
+    /// The terminal whose width counts.
+    terminal: Term,
+    /// Why the first line that was lost could not be written.
+    complaint: Option<io::Error>,
 }
 
 impl Screen {
@@ -27,6 +35,7 @@ impl Screen {
             true => (Box::new(io::stderr()), io::stderr().is_terminal()),
             false => (Box::new(io::stdout()), io::stdout().is_terminal()),
         };
+        let terminal = if beside { Term::stderr() } else { Term::stdout() };
         let set = |name| environment::var(name).is_some_and(|value| !value.is_empty());
         let is_live = is_terminal && environment::var("TERM").is_none_or(|term| term != "dumb");
         let speaks_unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -39,7 +48,19 @@ impl Screen {
             is_coloured: is_live && !set("NO_COLOR"),
             glyphs: if speaks_unicode { Glyphs::Blocks } else { Glyphs::Ascii },
             is_open: false,
+            terminal,
+            complaint: None,
         }
+    }
+
+    /// How long a line may be: a person can make a window narrower at any time.
+    pub(super) fn width(&self) -> usize {
+        width_of(self.terminal.size_checked().map(|(_, columns)| columns))
+    }
+
+    /// Why something that was to stay could not be written.
+    pub(super) fn complaint(&self) -> Option<&io::Error> {
+        self.complaint.as_ref()
     }
 
     /// A line that stays. Who has closed the output has seen enough of it.
@@ -55,15 +76,20 @@ impl Screen {
     /// In a pipe a line stays whole, so that it can be searched for.
     fn write(&mut self, line: &str, (on, off): (&str, &str)) {
         let clear = if self.is_open { "\r\x1b[2K" } else { "" };
-        let line = if self.is_live { wrapped(line, WIDTH) } else { line.to_owned() };
-        let _ = writeln!(self.out, "{clear}{on}{line}{off}");
+        let line = if self.is_live { wrapped(line, self.width()) } else { line.to_owned() };
+        match writeln!(self.out, "{clear}{on}{line}{off}") {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.complaint.get_or_insert(error);
+            }
+            _ => {}
+        }
         self.is_open = false;
     }
 
     /// A line that the next one replaces; only where that can be.
     pub(super) fn show(&mut self, line: &str) {
         if self.is_live {
-            let line: String = line.chars().take(WIDTH).collect();
+            let line: String = line.chars().take(self.width()).collect();
             let _ = write!(self.out, "\r\x1b[2K{line}");
             let _ = self.out.flush();
             self.is_open = true;
@@ -79,6 +105,11 @@ impl Drop for Screen {
             let _ = self.out.flush();
         }
     }
+}
+
+/// One column less than there are: what stands in the last one wraps in some terminals.
+fn width_of(columns: Option<u16>) -> usize {
+    columns.map_or(WIDTH, |columns| usize::from(columns).saturating_sub(1).clamp(WIDTH_MIN, WIDTH))
 }
 
 /// Broken between words where it is wider; a word that is wider itself stays whole.
@@ -112,5 +143,37 @@ mod tests {
         assert_eq!(wrapped("one two three four", 9), "one two\nthree\nfour");
         assert_eq!(wrapped("a wordthatiswider b", 8), "a\nwordthatiswider\nb");
         assert_eq!(wrapped("λ λ λ λ", 3), "λ λ\nλ λ");
+    }
+
+    #[test]
+    fn lines_are_shorter_in_a_narrow_terminal_and_no_longer_in_a_wide_one() {
+        let widths = [None, Some(200), Some(80), Some(50), Some(3), Some(0)].map(width_of);
+        assert_eq!(widths, [79, 79, 79, 49, 20, 20]);
+    }
+
+    /// A place that takes nothing, for a reason.
+    struct Refusing(io::ErrorKind);
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_remembered_and_a_reader_that_went_away_is_not() {
+        for (kind, expected) in [
+            (io::ErrorKind::BrokenPipe, None),
+            (io::ErrorKind::StorageFull, Some(io::ErrorKind::StorageFull)),
+        ] {
+            let mut screen = Screen::new(false);
+            screen.out = Box::new(Refusing(kind));
+            screen.say("a line");
+            assert_eq!(screen.complaint().map(io::Error::kind), expected);
+        }
     }
 }

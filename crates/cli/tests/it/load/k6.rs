@@ -105,6 +105,7 @@ async fn a_rich_scenario_asks_the_same_of_k6() {
     fs::write(&file, RICH).unwrap();
     let script = load(&format!("export-k6 {} --rate 250.5 --duration 30s", file.display())).await;
     check(&script, 0);
+    assert_eq!(script.stderr, "", "k6 can do all of it");
     let imports: Vec<&str> =
         script.stdout.lines().filter(|line| line.starts_with("import ")).collect();
     let modules = ["'k6/http';", "'k6/execution';", "'k6/metrics';"];
@@ -147,6 +148,7 @@ async fn a_rich_scenario_asks_the_same_of_k6() {
     assert_eq!(body["note"], "${x} `y`");
     assert_eq!(read[0]["params"]["headers"]["x-quote"], r#"a "b" \ c"#);
     assert_eq!(read[0]["params"]["timeout"], "1500ms");
+    assert_eq!(read[0]["params"]["redirects"], 0, "a redirect is an answer here");
     assert_eq!(read[0]["params"]["tags"], json!({ "class": "read", "name": "read it's" }));
     let flood =
         asked.iter().filter(|one| one["params"]["headers"]["x-customer"] == "client-0").count();
@@ -183,4 +185,24 @@ async fn what_k6_would_refuse_is_refused() {
     let output = load(&format!("export-k6 {} --duration 500ms", file.display())).await;
     check(&output, 2);
     assert!(output.stderr.contains("k6 takes no less than 1s"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn what_k6_cannot_do_is_said_and_its_thresholds_have_names_that_it_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("load.toml");
+    let class = "class = \"order\"";
+    let rich =
+        RICH.replace(class, "class = \"order},x\"").replace("class.order]", "class.\"order},x\"]");
+    fs::write(&file, rich.replace("[client]", "[client]\nretries = 2")).unwrap();
+    let script = load(&format!("export-k6 {}", file.display())).await;
+    check(&script, 0);
+    for loss in ["`retries = 2`: each request is sent once", "the class \"order},x\""] {
+        assert!(script.stderr.contains(loss), "{}", script.stderr);
+        assert!(script.stdout.contains(loss), "{}", script.stdout);
+    }
+    let told = told(&script.stdout);
+    assert_eq!(told["options"]["thresholds"]["good{class:order__x-2}"], json!(["rate>=0.999"]));
+    let asked = told["asked"].as_array().unwrap();
+    assert!(asked.iter().any(|one| one["params"]["tags"]["class"] == "order__x-2"));
 }

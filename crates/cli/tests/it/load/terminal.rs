@@ -24,7 +24,11 @@ struct Terminal {
 
 impl Terminal {
     fn start(line: &str, environment: &[(&str, &str)]) -> Terminal {
-        let size = Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        Terminal::of_width(COLUMNS, line, environment)
+    }
+
+    fn of_width(columns: u16, line: &str, environment: &[(&str, &str)]) -> Terminal {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).unwrap();
         let wanted = tenfold(line.split(' '));
         let mut command = Command::new(tool("setsid"));
@@ -98,9 +102,13 @@ fn seen(text: &str) -> Vec<String> {
 }
 
 fn check_width(lines: &[String]) {
+    check_width_of(COLUMNS, lines);
+}
+
+fn check_width_of(columns: u16, lines: &[String]) {
     for line in lines {
         // A terminal wraps what comes after its last column.
-        assert!(line.chars().count() <= usize::from(COLUMNS), "{line:?}");
+        assert!(line.chars().count() <= usize::from(columns), "{line:?}");
     }
 }
 
@@ -145,6 +153,17 @@ async fn an_overload_with_large_figures_does_not_wrap_either() {
     let lines = seen(&text);
     check_width(&lines);
     assert!(!live(&lines, "1000.5x ").is_empty(), "{text}");
+}
+
+#[tokio::test]
+async fn in_a_narrow_terminal_nothing_wraps() {
+    let service = Service::always("200 OK").await;
+    let line = format!("load run {} --rate 50 --duration 2s", service.url());
+    let (code, text) = Terminal::of_width(50, &line, &[]).end().await;
+    assert!(matches!(code, Some(0 | 3)), "{text}");
+    let lines = seen(&text);
+    check_width_of(50, &lines);
+    assert!(lines.iter().filter(|line| line.starts_with("load ")).count() > 10, "{text}");
 }
 
 #[tokio::test]

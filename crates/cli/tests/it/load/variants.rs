@@ -177,10 +177,19 @@ async fn metrics_tell_what_ends_it() {
     assert!(cpu.share > 0.8, "{ranked:?}");
     assert!(output.stderr.contains("process CPU"), "{}", output.stderr);
 
-    let unread = format!("limit {} {flags} http://127.0.0.1:1/metrics --json", service.url());
-    let output = load(&unread).await;
-    check(&output, 0);
-    let limit = Report::from_json(&output.stdout).unwrap().limit.unwrap();
-    let unknown = limit.bottleneck.unwrap().unknown.unwrap();
-    assert!(unknown.contains("could not be read") && unknown.contains("127.0.0.1:1"), "{unknown}");
+    // What cannot be read, or tells nothing, is said before any load.
+    for (page, why) in [
+        ("http://127.0.0.1:1/metrics".to_owned(), "no metrics from http://127.0.0.1:1/metrics: "),
+        (service.url(), "the page has no line in Prometheus' text format"),
+    ] {
+        for command in ["limit", "overload"] {
+            let before = service.count("get / ");
+            let output = load(&format!("{command} {} {flags} {page}", service.url())).await;
+            check(&output, 2);
+            assert!(output.stderr.contains("--metrics <URL>: "), "{}", output.stderr);
+            assert!(output.stderr.contains(why), "{}", output.stderr);
+            let own = usize::from(page == service.url());
+            assert_eq!(service.count("get / "), before + own, "no load");
+        }
+    }
 }

@@ -37,6 +37,9 @@ pub(super) fn figures(overload: &Overload) -> Vec<Figure> {
             });
         }
     }
+    if overload.stopped {
+        return figures;
+    }
     let (value, note) = match overload.recovery.seconds {
         Some(seconds) => (words::seconds(seconds), "until it was itself again"),
         None => ("none".to_owned(), "within the time that was watched"),
@@ -63,9 +66,10 @@ pub(super) fn section(
             format!("{}.", overload.variants)
         }
     ));
-    page.paragraph(&recovery(overload));
     if overload.stopped {
         page.element("p", "warning", "The load was stopped before its end.");
+    } else {
+        page.paragraph(&recovery(overload));
     }
     let invalid: Vec<String> = overload
         .phases

@@ -14,7 +14,10 @@ pub(super) fn figures(run: &RunReport) -> Vec<Figure> {
     vec![
         figure(
             "good answers",
-            words::percent(total.good_share()),
+            match total.intended {
+                0 => "–".to_owned(),
+                _ => words::percent(total.good_share()),
+            },
             format!("of {} requests", words::count(total.intended as f64)),
         ),
         figure(

@@ -13,6 +13,7 @@ export default function () {
   const response = http.request(request.method, url, request.body(iteration, client), {
     headers: request.headers(iteration, client),
     timeout: TIMEOUT,
+    redirects: 0,
     tags,
   });
   const contains = request.contains === null || String(response.body).includes(request.contains);
