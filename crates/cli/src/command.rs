@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Shows the store at work: a real service on a real Postgres, with one command
+    /// Shows the store at work, and at ten times what it can serve: a real service on a real Postgres
     Demo(demo::Arguments),
     /// Offers load to any HTTP service: finds its limit, goes past it, and reports
     #[command(subcommand)]

@@ -269,8 +269,15 @@ impl Hunt<'_> {
         let run = run.threads(self.options.threads).seed(self.options.seed);
         let before = Sample::take(self.scenario, self.options.metrics.as_ref());
         let watch = &mut self.watch;
-        let outcome = follow(run, &mut |snapshot| watch(&LimitEvent::Live { rate, snapshot }))?;
-        let after = Sample::take(self.scenario, self.options.metrics.as_ref());
+        let mut loaded = None;
+        let outcome = follow(run, &mut |snapshot| {
+            // When the last answers are waited for, the machine comes to rest already.
+            if snapshot.elapsed <= demand.duration {
+                loaded = Sample::machine(self.scenario);
+            }
+            watch(&LimitEvent::Live { rate, snapshot })
+        })?;
+        let after = Sample::take(self.scenario, self.options.metrics.as_ref()).on(loaded);
         let report = judge(&outcome, &demand);
         let verdict = report.verdict;
         self.seen.push(Seen { change: before.until(&after), generator_cpu: outcome.cpu });

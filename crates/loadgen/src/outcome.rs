@@ -25,7 +25,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Processor time that the generator's threads used.
     pub cpu: Duration,
-    /// The share of a core that each of them used, on the average: at 1 it has no more to give.
+    /// The share of a core that each of them used, on the average, or of each core, if there are
+    /// fewer: at 1 it has no more to give.
     pub cpu_share: f64,
     /// Whether it was stopped before its time.
     pub stopped: bool,

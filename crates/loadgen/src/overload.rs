@@ -25,8 +25,8 @@ mod variants;
 pub use bounds::OverloadBounds;
 pub use cold::{Cold, ColdError};
 pub use pause::{Pause, PauseError};
-pub use phases::{ClassReport, Latencies, PhaseReport};
 pub(crate) use phases::multiples;
+pub use phases::{ClassReport, Latencies, PhaseReport};
 pub use recovery::Recovery;
 pub use variants::{Flood, Variants};
 

@@ -1,6 +1,7 @@
 //! One run: a scenario, a load and its time, on threads of its own, to an outcome.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -257,11 +258,19 @@ impl Running {
             return Err(RunError::Panic);
         };
         let threads = self.common.progress.len();
-        let cpu_share = cpu.as_secs_f64() / elapsed.as_secs_f64().max(1e-9) / threads as f64;
+        // Where it is not known how many cores there are, there is one for each.
+        let cores = std::thread::available_parallelism().map_or(threads, NonZero::get);
+        let at_once = threads.min(cores) as f64;
+        let cpu_share = cpu.as_secs_f64() / elapsed.as_secs_f64().max(1e-9) / at_once;
         let phases = std::mem::take(&mut self.phases);
         let classes = self.scenario.classes.clone();
         Ok(Outcome {
-            validity: Validity::of(&record, &phases, self.connections_max, cpu_share),
+            validity: Validity::of(
+                &record,
+                &phases,
+                self.connections_max,
+                (cpu_share, threads, cores),
+            ),
             record,
             phases,
             classes,

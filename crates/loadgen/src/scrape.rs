@@ -89,8 +89,17 @@ impl Sample {
     /// Looks now.
     pub(crate) fn take(scenario: &Scenario, metrics: Option<&Address>) -> Sample {
         let told = metrics.map(|address| read(address).map_err(|error| error.to_string()));
-        let machine = is_loopback(&scenario.target.host).then(Machine::now).flatten();
-        Sample { at: Moment::now(), machine, told }
+        Sample { at: Moment::now(), machine: Sample::machine(scenario), told }
+    }
+
+    /// Looks at the machine alone, if the service is on this one: quick, and without the network.
+    pub(crate) fn machine(scenario: &Scenario) -> Option<Machine> {
+        is_loopback(&scenario.target.host).then(Machine::now).flatten()
+    }
+
+    /// The same with the machine as it was at another moment, if it was looked at.
+    pub(crate) fn on(self, machine: Option<Machine>) -> Sample {
+        Sample { machine: machine.or(self.machine), ..self }
     }
 
     /// What has changed from this look until that one.

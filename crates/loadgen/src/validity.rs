@@ -80,8 +80,13 @@ pub enum Limit {
     Lag {
         /// One in a hundred was later than this.
         p99: Duration,
-        /// The share of a core that each thread used, on the average of the run.
+        /// The share of a core that each thread used, on the average of the run; see
+        /// [`Outcome::cpu_share`](crate::Outcome::cpu_share).
         cpu_share: f64,
+        /// How many threads sent.
+        threads: usize,
+        /// How many cores this process may use.
+        cores: usize,
     },
 }
 
@@ -91,8 +96,9 @@ impl Validity {
         record: &Record,
         phases: &[Phase],
         connections_max: usize,
-        cpu_share: f64,
+        (cpu_share, threads, cores): (f64, usize, usize),
     ) -> Validity {
+        let lag = |p99| Limit::Lag { p99, cpu_share, threads, cores };
         let mut shortfalls = Vec::new();
         let mut is_late = false;
         for (number, seen) in record.phases.iter().enumerate() {
@@ -107,14 +113,14 @@ impl Validity {
             let files = files.map(|not_offered| Limit::Files { not_offered, intended });
             let ports = ports.map(|not_offered| Limit::Ports { not_offered, intended });
             let connections = connections(&tally, seen, connections_max);
-            let late = late(&seen.lag_us, LATE_MIN).map(|p99| Limit::Lag { p99, cpu_share });
+            let late = late(&seen.lag_us, LATE_MIN).map(lag);
             is_late |= late.is_some();
             let limits = [files, ports, connections, late].into_iter().flatten();
             shortfalls.extend(limits.map(|limit| Shortfall { phase: phase.clone(), limit }));
         }
         // A few late ones in each of many short phases are many.
         if !is_late && let Some(p99) = late(&record.lag_us, 1) {
-            shortfalls.push(Shortfall { phase: None, limit: Limit::Lag { p99, cpu_share } });
+            shortfalls.push(Shortfall { phase: None, limit: lag(p99) });
         }
         if shortfalls.is_empty() { Validity::Valid } else { Validity::Generator(shortfalls) }
     }
@@ -234,18 +240,19 @@ impl fmt::Display for Limit {
                  no port left to connect from (let the service keep connections open, lower the \
                  rate, or widen net.ipv4.ip_local_port_range)"
             ),
-            Limit::Lag { p99, cpu_share } => {
+            Limit::Lag { p99, cpu_share, threads, cores } => {
                 let percent = (cpu_share * 100.0).round();
                 write!(f, "one request in a hundred was sent {p99:?} late or later, ")?;
-                if *cpu_share >= CPU_SHARE_FULL {
-                    write!(f, "with {percent} % of its core in use (give it more threads)")
-                } else {
-                    write!(
-                        f,
-                        "with {percent} % of its core in use (something else takes its time: give \
-                         it a core of its own)"
-                    )
+                if threads > cores {
+                    write!(f, "while {threads} threads took turns on {cores} cores, ")?;
                 }
+                write!(f, "with {percent} % of its core in use ")?;
+                f.write_str(match *cpu_share >= CPU_SHARE_FULL {
+                    _ if threads > cores => "(give it no more threads than cores)",
+                    true if threads < cores => "(give it more threads)",
+                    true => "(this machine has no more cores: lower the rate)",
+                    false => "(something else takes its time: give it a core of its own)",
+                })
             }
         }
     }

@@ -155,7 +155,7 @@ impl TargetArguments {
             }
         };
         if let Some(connections) = self.connections {
-            asked.scenario.behaviour.connections_max = connections as usize;
+            asked.scenario.behaviour.connections_max = Some(connections as usize);
         }
         Ok(asked)
     }

@@ -99,6 +99,20 @@ async fn other_loads_are_named_for_what_they_are() {
 }
 
 #[tokio::test]
+async fn what_nobody_asked_for_is_not_called_good_and_crosses_its_threshold() {
+    let address = Service::always("200 OK").await.address;
+    let order = "[[request]]\nclass = \"order\"\npath = \"/\"\nweight = 0\n\
+                 [thresholds.class.order]\ngood_share_min = 0.9\n";
+    let (_folder, file) = scenario(address, order);
+    let output = load(&format!("run --scenario {file} --rate 50 --duration 1s")).await;
+    check(&output, 99);
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert!(said.contains("order: good_share is unknown, because nothing was asked"), "{said}");
+    let row = output.stdout.lines().find(|line| line.starts_with("order ")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["order", "0", "-", "-", "-", "-"]);
+}
+
+#[tokio::test]
 async fn a_generator_that_cannot_keep_up_is_3() {
     let after = Duration::from_millis(300);
     let service = Service::start(move |_| Answer { after, ..Answer::of("200 OK") }).await;

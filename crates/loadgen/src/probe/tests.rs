@@ -105,27 +105,31 @@ fn a_service_that_stumbles_and_catches_up_has_no_line_that_builds_up() {
 
 #[test]
 fn a_late_generator_says_nothing_of_a_quick_service_and_much_of_a_slow_one() {
-    let lag = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.5 };
+    let lag = late_with(0.5);
     let late = |latency_ms| Outcome {
         validity: short_of(lag, None),
         ..outcome(|_| (Ending::Slow, latency_ms))
     };
     assert_eq!(judge(&late(30), &DEMAND).verdict, Verdict::Invalid);
     assert_eq!(judge(&late(600), &DEMAND).verdict, Verdict::NotHeld);
-    let full = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.95 };
+    let full = late_with(0.95);
     let full = Outcome { validity: short_of(full, None), ..late(600) };
     assert_eq!(judge(&full, &DEMAND).verdict, Verdict::Invalid);
 }
 
 #[test]
 fn a_generator_that_is_late_while_it_warms_up_spoils_nothing_and_later_it_does() {
-    let lag = Limit::Lag { p99: Duration::from_millis(20), cpu_share: 0.5 };
+    let lag = late_with(0.5);
     let late_in =
         |part| Outcome { validity: short_of(lag, Some(part)), ..outcome(|_| (Ending::Good, 10)) };
     assert_eq!(judge(&late_in(0), &DEMAND).verdict, Verdict::Held);
     let report = judge(&late_in(3), &DEMAND);
     assert_eq!(report.verdict, Verdict::Invalid);
     assert!(report.why.contains("phase 3: one request in a hundred was sent 20ms late"));
+}
+
+fn late_with(cpu_share: f64) -> Limit {
+    Limit::Lag { p99: Duration::from_millis(20), cpu_share, threads: 1, cores: 2 }
 }
 
 fn short_of(limit: Limit, part: Option<usize>) -> Validity {

@@ -62,8 +62,8 @@ impl Overload {
     pub fn rising(&self) -> Option<&PhaseReport> {
         let more = RISING_TIMES * self.limit_per_second;
         let beyond = self.multiples().iter().filter(|phase| phase.times > 1.0 && phase.valid);
-        let best = beyond
-            .max_by(|one, other| one.goodput_per_second.total_cmp(&other.goodput_per_second));
+        let best =
+            beyond.max_by(|one, other| one.goodput_per_second.total_cmp(&other.goodput_per_second));
         best.filter(|phase| phase.goodput_per_second > more)
     }
 

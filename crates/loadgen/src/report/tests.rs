@@ -2,7 +2,7 @@
 
 use super::sample::report;
 use super::*;
-use crate::search::Found;
+use crate::search::{Found, Verdict};
 
 #[test]
 fn what_is_written_is_read_again() {
@@ -175,6 +175,25 @@ fn a_search_that_was_stopped_says_what_is_known_and_that_it_was() {
         says(Found::Unfinished { held: 0.0 }),
         "The search was stopped before any rate was held."
     );
+}
+
+#[test]
+fn a_search_that_the_generator_ended_says_what_it_lacked() {
+    let mut report = report();
+    report.overload = None;
+    let mut says = |held| {
+        let limit = report.limit.as_mut().unwrap();
+        limit.found = Found::GeneratorFirst { held };
+        let last = limit.probes.last_mut().unwrap();
+        last.verdict = Verdict::Invalid;
+        last.validity = "the generator was the bottleneck: x".to_owned();
+        report.verdict()
+    };
+    assert_eq!(
+        says(400.0),
+        "It holds 400 requests per second at least; then the generator was the bottleneck: x."
+    );
+    assert_eq!(says(0.0), "This says nothing of the service: the generator was the bottleneck: x.");
 }
 
 #[test]

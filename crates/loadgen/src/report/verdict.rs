@@ -7,7 +7,7 @@ use crate::report::course::Attempts;
 use crate::report::overload::Overload;
 use crate::report::run::RunReport;
 use crate::report::{Report, words};
-use crate::search::Found;
+use crate::search::{Found, Verdict};
 
 /// A service that keeps this part of its best goodput keeps working.
 const KEPT_SHARE_MIN: f64 = 0.8;
@@ -49,7 +49,10 @@ pub(super) fn limit(limit: &LimitReport) -> String {
     let mut sentence = match limit.found {
         Found::Limit { held, not_held } if limit.stopped => {
             let less = words::count(not_held);
-            return format!("It holds {} and less than {less}: the search was stopped.", rate(held));
+            return format!(
+                "It holds {} and less than {less}: the search was stopped.",
+                rate(held)
+            );
         }
         Found::Unfinished { held } if limit.stopped && held > 0.0 => {
             return format!("It holds {} at least: the search was stopped.", rate(held));
@@ -66,10 +69,15 @@ pub(super) fn limit(limit: &LimitReport) -> String {
                 .to_owned();
         }
         Found::GeneratorFirst { held } => {
-            return format!(
-                "It holds {}, and the generator could not offer more: the limit lies above.",
-                rate(held)
-            );
+            let mut probes = limit.probes.iter().rev();
+            let why = match probes.find(|probe| probe.verdict == Verdict::Invalid) {
+                Some(probe) => &probe.validity,
+                None => "the generator could not offer more",
+            };
+            return match held > 0.0 {
+                true => format!("It holds {} at least; then {why}.", rate(held)),
+                false => format!("This says nothing of the service: {why}."),
+            };
         }
         Found::Unfinished { held } if held > 0.0 => {
             format!("It holds {} at least: the search had no end", rate(held))

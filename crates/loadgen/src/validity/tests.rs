@@ -30,7 +30,7 @@ fn of(record: &Record, cpu_share: f64) -> Validity {
         until: Duration::from_secs(1),
     };
     let phases: Vec<Phase> = names.into_iter().map(phase).collect();
-    Validity::of(record, &phases, 7, cpu_share)
+    Validity::of(record, &phases, 7, (cpu_share, 1, 2))
 }
 
 #[test]
@@ -52,6 +52,28 @@ fn each_reason_is_told_with_what_helps() {
     let both = of(&record(1000, 500, 20_000), 0.3).to_string();
     assert!(both.contains(", and one request in a hundred"), "{both}");
     assert!(both.contains("a core of its own"), "{both}");
+}
+
+#[test]
+fn more_threads_are_no_advice_where_there_are_no_cores_for_them() {
+    let told = |cpu_share, threads, cores| {
+        let p99 = Duration::from_millis(20);
+        Limit::Lag { p99, cpu_share, threads, cores }.to_string()
+    };
+    let late = "one request in a hundred was sent 20ms late or later";
+    for cpu_share in [0.3, 1.0] {
+        let percent = cpu_share * 100.0;
+        assert_eq!(
+            told(cpu_share, 64, 2),
+            format!(
+                "{late}, while 64 threads took turns on 2 cores, with {percent} % of its core in \
+                 use (give it no more threads than cores)"
+            )
+        );
+    }
+    let full = format!("{late}, with 100 % of its core in use ");
+    assert_eq!(told(1.0, 1, 2), format!("{full}(give it more threads)"));
+    assert_eq!(told(1.0, 2, 2), format!("{full}(this machine has no more cores: lower the rate)"));
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_load_that_is_stopped_still_reports() {
                 assert_eq!(names, ["1x"]);
                 assert!(report.phases[0].by_class[0].success_share > 0.99, "{report:#?}");
             }
-            _ => assert_eq!(names, [""; 0]),
+            _ => assert!(names.len() <= 1, "{names:?}: it may just have begun"),
         }
     }
 }

@@ -159,7 +159,10 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
             false => format!("{:.2} ms", latencies_us.value_at_quantile(quantile) as f64 / 1e3),
         };
         let name: String = name.chars().take(15).collect();
-        let good = format!("{:.2} %", seen.good_share() * 100.0);
+        let good = match seen.intended {
+            0 => "-".to_owned(),
+            _ => format!("{:.2} %", seen.good_share() * 100.0),
+        };
         let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
         screen
             .say(&format!("{name:<16}{:>10}{good:>9}{p50:>11}{p99:>11}{p999:>11}", seen.intended));

@@ -31,6 +31,10 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         ("run URL --report /dev/null/a", "'/dev/null/a' for '--report <FOLDER>': cannot make it"),
         ("limit URL --metrics https://a", "'https://a' for '--metrics <URL>': "),
         ("limit URL --good-share 2", "'2' for '--good-share <SHARE>': a share between 0 and 1"),
+        (
+            "limit URL --rate-first 9 --rate-max 5",
+            "--rate-first is 9, above --rate-max, which is 5",
+        ),
         ("limit URL --at-least 0", "'0' for '--at-least <RATE>': a number above 0"),
         ("overload URL --times 1,-2", "'-2' for '--times <N,…>': a number above 0"),
         ("overload URL --retries 101", "'101' for '--retries <N>': 101 is not in 1..=100"),
