@@ -13,6 +13,9 @@ mod database;
 mod processor;
 mod service;
 
+/// A service is quiet at so much of a rate that it does not hold, or less.
+const QUIET_TIMES: f64 = 0.5;
+
 /// Less than this is not near an end.
 const SHARE_NEAR: f64 = 0.8;
 
@@ -126,7 +129,10 @@ pub(crate) fn of(probes: &[ProbeReport], seen: &[Seen], metrics: bool) -> Option
     let by_rate =
         |one: &(&ProbeReport, _), other: &(&ProbeReport, _)| one.0.rate.total_cmp(&other.0.rate);
     let (loaded, loaded_seen) = with(Verdict::NotHeld).min_by(by_rate)?;
-    let quiet = with(Verdict::Held).min_by(by_rate).map(|(_, seen)| &seen.change);
+    // A rate just below the limit shows what is at its end as well.
+    let quiet = with(Verdict::Held).min_by(by_rate);
+    let quiet = quiet.filter(|(probe, _)| probe.rate <= QUIET_TIMES * loaded.rate);
+    let quiet = quiet.map(|(_, seen)| &seen.change);
     let ranked = rank(loaded_seen, quiet);
     let told = ranked.first().is_some_and(|first| first.share >= SHARE_NEAR);
     let unknown = match &loaded_seen.change.trouble {

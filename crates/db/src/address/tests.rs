@@ -1,3 +1,5 @@
+//! What addresses of servers mean, and which are refused.
+
 use super::*;
 use tenfold_config::Secret;
 
