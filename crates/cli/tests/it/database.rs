@@ -48,10 +48,11 @@ async fn wrong_password_and_a_database_that_is_not_there() {
     let options = PostgresOptions { data: Some(data.clone()), ..PostgresOptions::default() };
     let postgres = Postgres::start(&options, &|_| ()).unwrap();
     let missing = postgres.url_of("missing");
+    let server = format!("{}:5432", postgres.socket_directory().display());
     check(
         &missing,
         &format!(
-            "cannot use the database {missing}: cannot reach Postgres: db error: \
+            "cannot use the database {missing}: cannot reach Postgres: {server}: db error: \
              FATAL: database \"missing\" does not exist"
         ),
     )
@@ -67,7 +68,7 @@ async fn wrong_password_and_a_database_that_is_not_there() {
     check(
         &walled,
         &format!(
-            "cannot use the database {}: cannot reach Postgres: db error: \
+            "cannot use the database {}: cannot reach Postgres: {server}: db error: \
              FATAL: password authentication failed for user \"walled\"",
             walled.replace("hunter2", "***")
         ),
