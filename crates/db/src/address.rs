@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use tenfold_config::Setting;
 use tokio_postgres::config::{Config, Host, LoadBalanceHosts};
 
+use crate::error::Cause;
 use crate::settings::DatabaseSettings;
 use crate::tls::{SslMode, TlsWishes};
 
@@ -88,7 +89,7 @@ impl Address {
         let (rest, said) = Said::take_from(url.expose())?;
         let parsed: Config = rest.parse().map_err(|error| {
             let needed = "postgres://user:password@host:port/database is needed";
-            unusable("url", format!("is no Postgres URL ({}): {needed}", Chain(&error)))
+            unusable("url", format!("is no Postgres URL ({}): {needed}", Cause::new(error)))
         })?;
         let tls = TlsWishes {
             mode: said.once("sslmode", settings.sslmode)?.unwrap_or(SslMode::Prefer),
@@ -250,21 +251,6 @@ fn session(parsed: &Config) -> Config {
         .keepalives_idle(SILENCE_MAX)
         .keepalives_interval(SILENCE_MAX / 5);
     session
-}
-
-/// An error with what caused it, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     /// Folder for the report of the load
     #[arg(long, value_name = "FOLDER", default_value = "tenfold-demo", conflicts_with = "no_load")]
     report: PathBuf,
-    /// How long each multiple of the limit is held
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length,
+    /// How long each multiple of the limit is held, and the limit itself before it is believed
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = length,
           conflicts_with = "no_load")]
     hold: Duration,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use tempfile::TempDir;
 use tenfold_loadgen::{Found, Report};
 use tenfold_testkit::Program;
 
@@ -45,14 +46,20 @@ async fn finds_the_limit_goes_past_it_and_leaves_a_report() {
     }
 }
 
-#[tokio::test]
-async fn ctrl_c_during_the_load_ends_it_and_what_it_saw_is_reported() {
+/// A demo whose load has begun, and the folder that its report goes to.
+async fn searching() -> (TempDir, Program) {
     let scratch = scratch();
     let mut command = show(["--products", "100"]);
     command.arg("--report").arg(scratch.path());
     let mut program = Program::start(command).unwrap();
-    let id = program.id();
     program.says("searching the limit of").await;
+    (scratch, program)
+}
+
+#[tokio::test]
+async fn ctrl_c_during_the_load_ends_it_and_what_it_saw_is_reported() {
+    let (scratch, mut program) = searching().await;
+    let id = program.id();
     program.says("  1  ").await;
     program.signal("INT");
     let output = program.end().await;
@@ -66,12 +73,8 @@ async fn ctrl_c_during_the_load_ends_it_and_what_it_saw_is_reported() {
 
 #[tokio::test]
 async fn the_generator_ends_with_the_demo_even_on_kill_9() {
-    let scratch = scratch();
-    let mut command = show(["--products", "100"]);
-    command.arg("--report").arg(scratch.path());
-    let mut program = Program::start(command).unwrap();
+    let (scratch, program) = searching().await;
     let id = program.id();
-    program.says("searching the limit of").await;
     program.signal("KILL");
     program.end().await;
     let mark = scratch.path().join("sale.toml");

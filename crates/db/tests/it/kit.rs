@@ -10,6 +10,17 @@ use tenfold_db::{Database, DatabaseSettings, Db, ShardDatabase};
 use tenfold_local::{Postgres, PostgresOptions};
 use tenfold_telemetry::metrics::Registry;
 
+/// A Postgres that listens at a port of this machine as well, and the port.
+pub(crate) fn postgres_on_tcp() -> (Postgres, u16) {
+    let port = tenfold_testkit::free_port().unwrap();
+    let options = PostgresOptions {
+        database: "bench".into(),
+        tcp_port: Some(port),
+        ..PostgresOptions::default()
+    };
+    (Postgres::start(&options, &|_| {}).unwrap(), port)
+}
+
 diesel::table! {
     pieces (id) {
         id -> BigInt,

@@ -12,7 +12,7 @@ use tenfold_db::{Class, Database, DatabaseSettings, Db, Error, ShardDatabase, Ta
 use tenfold_local::{Postgres, PostgresOptions};
 use tenfold_telemetry::metrics::Registry;
 
-use crate::kit::sleep_ten_seconds;
+use crate::kit::{postgres_on_tcp, sleep_ten_seconds};
 
 diesel::table! {
     notes (id) {
@@ -154,13 +154,7 @@ async fn all_that_were_tried_are_named_with_what_each_of_them_said() {
 async fn a_server_that_says_nothing_does_not_keep_the_next_from_being_tried() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
-    let port = tenfold_testkit::free_port().unwrap();
-    let options = PostgresOptions {
-        database: "bench".into(),
-        tcp_port: Some(port),
-        ..PostgresOptions::default()
-    };
-    let postgres = Postgres::start(&options, &|_| {}).unwrap();
+    let (postgres, port) = postgres_on_tcp();
     let url = format!("postgres://postgres@{address},127.0.0.1:{port}/bench");
     let mut settings = DatabaseSettings {
         url: Some(Secret::new(url)),

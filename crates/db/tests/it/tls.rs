@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use tenfold_config::Secret;
 use tenfold_context::{Context, Deadline};
 use tenfold_db::{Database, DatabaseSettings, Db, ShardDatabase, SslMode};
-use tenfold_local::{Postgres, PostgresOptions};
+use tenfold_local::Postgres;
 use tenfold_telemetry::metrics::Registry;
 
 use crate::certificates::{Authority, Signed, self_signed_authority};
-use crate::kit::sleep_ten_seconds;
+use crate::kit::{postgres_on_tcp, sleep_ten_seconds};
 
 /// Who gets in over TCP, and how: `scram` by password, `certified` by certificate.
 const ACCESS: &str = "
@@ -31,13 +31,7 @@ struct Secured {
 impl Secured {
     /// With that certificate; it takes certificates of users that `authority` has signed.
     async fn start(server: &Signed, authority: &Authority) -> Secured {
-        let port = tenfold_testkit::free_port().unwrap();
-        let options = PostgresOptions {
-            database: "bench".into(),
-            tcp_port: Some(port),
-            ..PostgresOptions::default()
-        };
-        let postgres = Postgres::start(&options, &|_| {}).unwrap();
+        let (postgres, port) = postgres_on_tcp();
         let mut secured = Secured { postgres, port, folder: TempDir::new().unwrap() };
         secured.put("server.crt", &server.certificate);
         secured.put("server.key", &server.key);
@@ -189,13 +183,7 @@ async fn a_certificate_that_is_its_own_authority_is_trusted_when_it_is_the_one()
 
 #[tokio::test]
 async fn a_server_without_tls_is_named_where_it_is_asked_for() {
-    let port = tenfold_testkit::free_port().unwrap();
-    let options = PostgresOptions {
-        database: "bench".into(),
-        tcp_port: Some(port),
-        ..PostgresOptions::default()
-    };
-    let postgres = Postgres::start(&options, &|_| {}).unwrap();
+    let (postgres, port) = postgres_on_tcp();
     let plain = Secured { postgres, port, folder: TempDir::new().unwrap() };
     let said = refusal(&plain.settings("postgres", "127.0.0.1", SslMode::Require)).await;
     assert!(said.contains("does not speak TLS") && said.contains("sslmode=require"), "{said}");

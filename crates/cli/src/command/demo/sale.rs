@@ -99,7 +99,9 @@ impl Sale {
             ["load", "overload", "--scenario"].map(Into::into).into();
         arguments.push(scenario.into());
         arguments.extend(["--metrics".into(), metrics.into()]);
-        arguments.extend(["--hold".into(), hold.into()]);
+        arguments.extend(["--hold".into(), hold.clone().into()]);
+        // A limit that does not last as long as that is none at 1x.
+        arguments.extend(["--lasting".into(), hold.into()]);
         if threads > 1 {
             arguments.extend(["--threads".into(), threads.to_string().into()]);
         }

@@ -187,7 +187,9 @@ fn explain(limit: &LimitReport, screen: &mut Screen) {
             law.coherency.error
         ));
     }
-    let Some(bottleneck) = &limit.bottleneck else { return };
+    // Where the generator was first at its end, what the service was short of ended nothing.
+    let is_its_own = !matches!(limit.found, Found::GeneratorFirst { .. });
+    let Some(bottleneck) = limit.bottleneck.as_ref().filter(|_| is_its_own) else { return };
     for (index, saturation) in bottleneck.ranked.iter().take(4).enumerate() {
         let label = if index == 0 { "in use" } else { "" };
         screen.say(&format!("{label:<12}{saturation}"));
