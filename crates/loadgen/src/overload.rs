@@ -5,11 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::arrival::{Schedule, Spacing};
-use crate::ending::Ending;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
-use crate::probe::quantile_ms;
 use crate::record::Timeline;
 use crate::run::{Run, RunError};
 use crate::scenario::Scenario;
@@ -277,13 +275,7 @@ fn before(
     let outcome = follow(run.threads(options.threads).seed(options.seed), &mut |snapshot| {
         watch(&OverloadEvent::Unloaded { waited: UNLOADED + snapshot.elapsed })
     })?;
-    let latencies_us = outcome.record.total().latencies_us(&[Ending::Good, Ending::Slow]);
-    // One client alone may have met a hiccup that the many did not.
-    let slower = |alone_ms: f64, quantile| {
-        quantile_ms(&latencies_us, quantile).map_or(alone_ms, |ms| ms.max(alone_ms))
-    };
-    let before =
-        Unloaded { p50_ms: slower(unloaded.p50_ms, 0.5), p99_ms: slower(unloaded.p99_ms, 0.99) };
+    let before = recovery::worst_second(&outcome.record.timeline, unloaded);
     Ok((before, outcome.stopped))
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
 
 use crate::arrival::{Schedule, Spacing};
 use crate::ending::{Ending, Failure};
@@ -288,7 +288,7 @@ fn sum(tallies: &[Tally]) -> Tally {
 }
 
 /// A latency in milliseconds; none if there is none.
-pub(crate) fn quantile_ms(latencies_us: &Histogram<u64>, quantile: f64) -> Option<f64> {
+pub(crate) fn quantile_ms<C: Counter>(latencies_us: &Histogram<C>, quantile: f64) -> Option<f64> {
     (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 

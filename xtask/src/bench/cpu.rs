@@ -56,6 +56,44 @@ pub fn cpu_time_of_ended_children() -> io::Result<(Duration, Duration)> {
     Ok((stat.ended_children, stat.ended_children_in_kernel))
 }
 
+/// What a core was kept from doing, because another virtual machine had the processor below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stolen {
+    stolen_ticks: u64,
+    all_ticks: u64,
+}
+
+impl Stolen {
+    /// So far, of one core.
+    ///
+    /// # Errors
+    /// When /proc does not tell of this core.
+    pub(super) fn of(core: usize) -> io::Result<Stolen> {
+        let text = std::fs::read_to_string("/proc/stat")?;
+        let missing = || io::Error::other(format!("/proc/stat does not tell of core {core}"));
+        parse_stolen(&text, core).ok_or_else(missing)
+    }
+
+    /// The part of the time since then, from 0 to 1.
+    pub(super) fn share_since(self, before: Stolen) -> f64 {
+        let all = self.all_ticks.saturating_sub(before.all_ticks).max(1);
+        self.stolen_ticks.saturating_sub(before.stolen_ticks) as f64 / all as f64
+    }
+}
+
+/// The line of a core in proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal; what
+/// follows is in the first two already.
+fn parse_stolen(text: &str, core: usize) -> Option<Stolen> {
+    let name = format!("cpu{core}");
+    let mut words = text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == name).then_some(words)
+    })?;
+    let ticks: Vec<u64> = words.by_ref().take(8).map_while(|word| word.parse().ok()).collect();
+    let stolen_ticks = *ticks.get(7)?;
+    Some(Stolen { stolen_ticks, all_ticks: ticks.iter().sum() })
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     pid: u32,
@@ -102,6 +140,18 @@ mod tests {
         };
         assert_eq!(parse(42, line), Some(expected));
         assert_eq!(parse(42, "42 (short) S 7"), None);
+    }
+
+    #[test]
+    fn what_others_took_is_of_one_core_and_of_the_time_between() {
+        let early =
+            "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 0 1 8 0 0 0 0 0 0\ncpu10 1 1 1 1 1 1 1 1 1 1\n";
+        let late = "cpu1 41 0 21 18 0 0 0 30 7 0\n";
+        let (early, late) = (parse_stolen(early, 1).unwrap(), parse_stolen(late, 1).unwrap());
+        assert_eq!(late.share_since(early), 0.3);
+        assert_eq!(early.share_since(early), 0.0, "no time has passed");
+        assert_eq!(parse_stolen("cpu1 1 2 3", 1), None);
+        assert_eq!(parse_stolen("cpu0 1 2 3 4 5 6 7 8 9 10", 1), None);
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::ending::Ending;
+use crate::probe::quantile_ms;
 use crate::record::{Bucket, Timeline};
 use crate::settle::Unloaded;
 
-/// Back is who answers 99 of 100 within this many times of what they took at the same load before
-/// the overload …
+/// Back is who answers 99 of 100 within this many times of what they took in the worst second of
+/// the same load before the overload …
 const TIMES_MAX: f64 = 2.0;
 
 /// … or within this, in milliseconds: below it, timers and neighbours decide.
@@ -34,6 +35,19 @@ impl Recovery {
         let why = "the load was stopped before its end".to_owned();
         Recovery { seconds: None, why }
     }
+}
+
+/// How quick a service was in the worst second of a load: afterwards each second is judged for
+/// itself, and the 99th percentile of one moves more than that of all. One client alone may have
+/// met a hiccup that the many did not.
+pub(super) fn worst_second(timeline: &Timeline, unloaded: &Unloaded) -> Unloaded {
+    let seconds = timeline.buckets().iter().filter(|bucket| bucket.intended > 0);
+    seconds.fold(unloaded.clone(), |worst, bucket| {
+        let slower = |than: f64, quantile| {
+            quantile_ms(&bucket.latency_us, quantile).unwrap_or(0.0).max(than)
+        };
+        Unloaded { p50_ms: slower(worst.p50_ms, 0.5), p99_ms: slower(worst.p99_ms, 0.99) }
+    })
 }
 
 /// Looks for the first second after which the service is itself again, between the end of the
@@ -67,7 +81,7 @@ pub(super) fn of(
         look.is_back && backs as f64 >= BACK_SHARE_MIN * after.len() as f64
     });
     let bound = format!(
-        "99 of 100 within {p99_max_ms:.0} ms, at the same load before they took {:.1} ms",
+        "99 of 100 within {p99_max_ms:.0} ms, in the worst second of the same load before they took {:.1} ms",
         before.p99_ms
     );
     match back {
@@ -95,8 +109,7 @@ struct Look {
 
 fn look(bucket: &Bucket, p99_max_ms: f64) -> Look {
     let good_share = bucket.count(Ending::Good) as f64 / bucket.intended.max(1) as f64;
-    let latency_us = &bucket.latency_us;
-    let p99_ms = (!latency_us.is_empty()).then(|| latency_us.value_at_quantile(0.99) as f64 / 1e3);
+    let p99_ms = quantile_ms(&bucket.latency_us, 0.99);
     let is_quick = p99_ms.is_some_and(|p99_ms| p99_ms <= p99_max_ms);
     Look { is_back: is_quick && good_share >= GOOD_SHARE_MIN, good_share, p99_ms }
 }
@@ -132,6 +145,28 @@ mod tests {
             });
         }
         of(&record.timeline, Duration::from_secs(4), Duration::from_secs(14), &BEFORE)
+    }
+
+    #[test]
+    fn the_worst_second_before_is_the_measure() {
+        let mut record = Record::new(1, 1);
+        for number in 0..300 {
+            let intended = number * 10_000_000;
+            record.intend(0, 0, false, intended);
+            record.finish(&Finished {
+                phase: 0,
+                class: 0,
+                retry: false,
+                intended,
+                sent: Some(intended),
+                ended: intended + if number / 100 == 1 { 40_000_000 } else { 5_000_000 },
+                ending: Ending::Good,
+            });
+        }
+        let worst = worst_second(&record.timeline, &BEFORE);
+        assert!((39.0..42.0).contains(&worst.p99_ms), "{worst:?}");
+        let alone = Unloaded { p50_ms: 90.0, p99_ms: 95.0 };
+        assert_eq!(worst_second(&record.timeline, &alone), alone);
     }
 
     #[test]
