@@ -31,7 +31,7 @@ type Driver = client::Connection<Stream, Bytes>;
 pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
     let (sender, driver) = match until_cut(&shared, first, open(&shared)).await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(why)) => return shared.close(first, why.into()),
+        Ok(Err(why)) => return shared.close_unconnected(first, why),
         Err(cut) => return shared.close(first, End::Cut(cut)),
     };
     let connection = Rc::new(Connection { shared, seats: Cell::new(1), is_whole: Cell::new(true) });
@@ -86,14 +86,19 @@ async fn open(shared: &Rc<Shared>) -> Result<(SendRequest<Bytes>, Driver), NoCon
         .enable_push(false)
         .handshake(stream)
         .await
-        .map_err(|_| Failure::Handshake)?;
+        .map_err(|error| no_agreement(&error.to_string()))?;
     poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
-        Poll::Ready(_) => Poll::Ready(Err(Failure::Handshake)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(no_agreement(&error.to_string()))),
+        Poll::Ready(Ok(())) => Poll::Ready(Err(no_agreement("the connection was closed"))),
         Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     })
     .await?;
     Ok((sender, driver))
+}
+
+fn no_agreement(why: &str) -> NoConnection {
+    NoConnection::Failed { failure: Failure::Handshake, cause: format!("HTTP/2: {why}") }
 }
 
 /// Serves one seat until the connection ends.

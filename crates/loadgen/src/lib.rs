@@ -70,7 +70,7 @@ pub use overload::{
     OverloadOptions, OverloadReport, Pause, PauseError, PhaseReport, Recovery, Variants, past,
 };
 pub use probe::{Demand, ProbeReport, Trend, judge};
-pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};
+pub use record::{Bucket, Cause, Causes, ClassRecord, PhaseRecord, Record, Tally, Timeline};
 pub use report::{
     Attempts, Change, ClassCourse, Comparison, Course, LoadError, Overload, ReadError, Report,
     RunReport, SaveError, Significance, Slice, Stretch,

@@ -8,9 +8,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::arrival::{Schedule, Spacing};
-use crate::ending::{Ending, Failure};
+use crate::ending::{Ending, Failure, is_refusal};
 use crate::outcome::Outcome;
-use crate::record::Tally;
+use crate::record::{Record, Tally};
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::search::Verdict;
@@ -176,9 +176,9 @@ fn verdict(
     }
     let (share, share_min) = (steady.good_share(), demand.good_share_min);
     if share < share_min {
-        let others = Endings { tally: steady, failures: &outcome.record.failures };
+        let others = Endings { tally: steady, record: &outcome.record };
         let why =
-            format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
+            format!("{:.1} % were good, {:.0} % must be ({others})", share * 1e2, share_min * 1e2);
         return (Verdict::NotHeld, why);
     }
     let middle_ms = growth.map_or(0.0, |growth| {
@@ -292,31 +292,53 @@ pub(crate) fn quantile_ms(latencies_us: &Histogram<u64>, quantile: f64) -> Optio
     (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 
-/// How requests ended that did not end well, and why most of those failed that did: `12 slow, 3
-/// failed (no connection, refused or unreachable)`.
+/// How requests ended that did not end well, and why most of those were wrong or failed that did:
+/// `of 20: 12 slow, 2 wrong (404), 3 failed (no connection: Connection refused)`.
 pub(crate) struct Endings<'t> {
     pub(crate) tally: &'t Tally,
-    /// Of the whole run: they are not told apart by its parts.
-    pub(crate) failures: &'t [u64; Failure::ALL.len()],
+    /// Of the whole run: reasons are not told apart by its parts.
+    pub(crate) record: &'t Record,
+}
+
+impl Endings<'_> {
+    /// Why most of those were so, if that is known, and whether all were.
+    fn why(&self, ending: Ending) -> Option<(String, bool)> {
+        let Endings { record, .. } = self;
+        match ending {
+            Ending::Failed => {
+                let (most, is_all) = Failure::most_frequent(&record.failures)?;
+                Some((most.told(record.causes.most_frequent(most)), is_all))
+            }
+            Ending::Wrong => {
+                let statuses = record.statuses_ranked().into_iter();
+                let wrong = statuses.filter(|(status, _)| !is_refusal(*status));
+                let mut wrong: Vec<(String, u64)> =
+                    wrong.map(|(status, count)| (status.to_string(), count)).collect();
+                wrong.push(("another body".to_owned(), record.wrong_bodies));
+                wrong.retain(|(_, count)| *count > 0);
+                let is_all = wrong.len() == 1;
+                wrong.into_iter().max_by_key(|(_, count)| *count).map(|(most, _)| (most, is_all))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Endings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endings { tally, failures } = self;
+        let Endings { tally, .. } = self;
         let ended = Ending::ALL.map(|ending| {
             let mut name = ending.name().replace('_', " ");
-            if let (Ending::Failed, Some((most, is_all))) =
-                (ending, Failure::most_frequent(failures))
-            {
+            if let Some((most, is_all)) = self.why(ending) {
                 let most_of = if is_all { "" } else { "most of them: " };
-                name += &format!(" ({most_of}{})", most.words());
+                name += &format!(" ({most_of}{most})");
             }
             (tally.count(ending), name)
         });
         let not_sent = (tally.not_offered, "found no connection".to_owned());
         let bad = ended.into_iter().skip(1).chain([not_sent]).filter(|(count, _)| *count > 0);
         let bad: Vec<String> = bad.map(|(count, name)| format!("{count} {name}")).collect();
-        write!(f, "of {} ", tally.intended)?;
+        write!(f, "of {}: ", tally.intended)?;
         f.write_str(if bad.is_empty() { "all good" } else { "" })?;
         f.write_str(&bad.join(", "))
     }

@@ -128,7 +128,7 @@ async fn a_service_that_is_not_there_has_no_limit_and_says_so() {
     let output = load("limit http://127.0.0.1:1/").await;
     check(&output, 1);
     assert!(output.stderr.contains("does not answer well, even without load"), "{}", output.stderr);
-    assert!(output.stderr.contains("(no connection, refused or unreachable)"), "{}", output.stderr);
+    assert!(output.stderr.contains("(no connection: Connection refused)"), "{}", output.stderr);
 }
 
 #[tokio::test]

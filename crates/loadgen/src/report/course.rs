@@ -5,7 +5,8 @@ use hdrhistogram::Histogram;
 
 use crate::ending::{Ending, Failure, NotOffered};
 use crate::outcome::Outcome;
-use crate::record::{Bucket, Tally};
+use crate::record::{Bucket, Cause, Tally};
+use crate::report::words;
 
 /// What was seen of a load from its beginning to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,13 @@ pub struct Course {
     pub connection_wait_us: Histogram<u64>,
     /// Why requests failed, and how often; only what happened.
     pub failures: Vec<(String, u64)>,
+    /// Why there was no connection, in the words of whoever refused it: the most frequent first.
+    pub causes: Vec<Cause>,
+    /// How many answers had which status, of those that were refusals or had a wrong one: the most
+    /// frequent first.
+    pub statuses: Vec<(u64, u64)>,
+    /// How many answers had a right status, but not the text that the scenario wants in a body.
+    pub wrong_bodies: u64,
     /// Why requests were not offered, and how often; only what happened.
     pub not_offered: Vec<(String, u64)>,
     /// Connections that were opened.
@@ -116,6 +124,8 @@ impl Course {
         let not_offered =
             NotOffered::ALL.map(|one| (one.name().to_owned(), record.not_offered(one)));
         let happened = |&(_, count): &(String, u64)| count > 0;
+        let statuses = record.statuses_ranked().into_iter();
+        let statuses = statuses.map(|(status, count)| (u64::from(status), count));
         Course {
             classes: outcome.classes.clone(),
             stretches: stretches.collect(),
@@ -124,6 +134,9 @@ impl Course {
             lag_us: record.lag_us.clone(),
             connection_wait_us: record.connection_wait_us.clone(),
             failures: failures.into_iter().filter(happened).collect(),
+            causes: record.causes.ranked(),
+            statuses: statuses.collect(),
+            wrong_bodies: record.wrong_bodies,
             not_offered: not_offered.into_iter().filter(happened).collect(),
             connections_opened: record.connections_opened,
             connections_peak: record.connections_peak,
@@ -137,6 +150,12 @@ impl Course {
             sum.absorb(&stretch.total());
             sum
         })
+    }
+
+    /// Which answers were not right, the most frequent first: `503 × 1,204, 500 × 3`; none if all
+    /// were.
+    pub fn answers_in_words(&self) -> Option<String> {
+        words::answers(&self.statuses, self.wrong_bodies)
     }
 
     /// All of one class, by its place in [`Course::classes`].

@@ -95,14 +95,22 @@ pub(crate) fn outcome(multiples: &[(&str, f64)]) -> Outcome {
                     (Ending::Good, 900 + random.u64(0..2_000) * (phase as u64 + 1))
                 }
                 _ if chance < 1.0 => (Ending::Slow, 600_000),
-                _ if chance < 8.0 => (Ending::Refused, 400),
+                _ if chance < 8.0 => {
+                    record.note_status(if chance < 7.9 { 503 } else { 429 });
+                    (Ending::Refused, 400)
+                }
                 _ if chance < 9.8 => (Ending::TimedOut, 2_000_000),
                 _ if chance < 9.9 => {
                     record.skip((phase, class, false), intended, NotOffered::BacklogFull);
                     continue;
                 }
-                _ => {
+                _ if chance < 9.95 => {
                     record.fail(Failure::Reset);
+                    (Ending::Failed, 10_000)
+                }
+                _ => {
+                    record.fail(Failure::Handshake);
+                    record.causes.note(Failure::Handshake, "TLS: <i>nobody</i> trusts it");
                     (Ending::Failed, 10_000)
                 }
             };

@@ -39,6 +39,33 @@ fn unknown_fields_are_passed_over_and_absent_parts_are_none() {
     assert_eq!(again.verdict(), "Nothing was measured.");
 }
 
+/// A text without everything from here until there, that included, as an earlier version wrote it.
+fn without(text: &str, from: &str, until: &str) -> String {
+    let (before, after) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
+    format!("{before}{}", after.split_once(until).unwrap().1)
+}
+
+#[test]
+fn why_requests_failed_and_what_was_answered_instead_is_kept_and_shown() {
+    let mut report = report();
+    (report.run, report.limit) = (None, None);
+    let course = report.overload.as_ref().unwrap().course.clone();
+    let told = course.answers_in_words().unwrap();
+    assert!(told.starts_with("503 × ") && told.contains(", 429 × "), "{told}");
+    assert_eq!(course.causes.len(), 1);
+    let page = report.to_html();
+    assert!(page.contains(&format!("Answers that were not right, by status: {told}.")), "{told}");
+    assert!(page.contains("× TLS: &lt;i&gt;nobody&lt;/i&gt; trusts it."));
+    let text = report.to_json();
+    assert!(Report::from_json(&text).unwrap().overload == report.overload);
+
+    // A report of the same version from before these were kept.
+    let old = without(&text, "\"causes\": [", "\"wrong_bodies\": 0,");
+    let old = Report::from_json(&old).unwrap().overload.unwrap().course;
+    assert_eq!((old.answers_in_words(), old.causes.len()), (None, 0));
+    assert_eq!(old.failures, course.failures);
+}
+
 #[test]
 fn what_was_demanded_and_not_met_is_said_on_top() {
     let mut report = report();

@@ -15,7 +15,7 @@ use tenfold_loadgen::{
 
 use super::interrupt::Interrupt;
 use super::limit::{SearchArguments, address, search};
-use super::output::{OutputArguments, code, report};
+use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
 use super::{Asked, Problem, TargetArguments, above_zero, both, length, share};
@@ -130,6 +130,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let seen = go(&asked, &options, &interrupt, &mut output.screen)?;
     table(&seen, &mut output.screen);
     let overload = tenfold_loadgen::Overload::of(&seen, &words);
+    reasons(&overload.course, &mut output.screen);
     let is_valid = overload.is_valid();
     report.overload = Some(overload);
     if is_valid {

@@ -11,7 +11,7 @@ use tenfold_loadgen::scenario::read_text;
 use tenfold_loadgen::{Ending, Failure, Outcome, Run, RunReport, Schedule};
 
 use super::interrupt::Interrupt;
-use super::output::{OutputArguments, code, report};
+use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
 use super::{Arrivals, Asked, Problem, TargetArguments, above_zero, both, length};
@@ -68,9 +68,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let interrupt = Interrupt::listen()?;
     output.screen.say(&format!("{words} to {}", asked.scenario.target.url()));
     let outcome = follow(load, &interrupt, &mut output.screen)?;
-    summary(&outcome, &mut output.screen);
     let mut report = report(&asked);
     let seen = RunReport::of(&outcome, &words);
+    summary(&outcome, &mut output.screen);
+    reasons(&seen.course, &mut output.screen);
     let is_valid = seen.valid;
     report.run = Some(seen);
     if is_valid {
@@ -170,7 +171,7 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
     for ending in Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good) {
         if total.count(ending) > 0 {
             let name = ending.name().replace('_', " ");
-            let why = if ending == Ending::Failed { reasons(outcome) } else { String::new() };
+            let why = if ending == Ending::Failed { failures(outcome) } else { String::new() };
             screen.say(&format!("{name:<16}{:>10}{why}", total.count(ending)));
         }
     }
@@ -180,7 +181,7 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
 }
 
 /// Why requests failed: first what happened most often.
-fn reasons(outcome: &Outcome) -> String {
+fn failures(outcome: &Outcome) -> String {
     let counted = Failure::ALL.map(|failure| (outcome.record.failures(failure), failure));
     let mut seen: Vec<_> = counted.into_iter().filter(|(count, _)| *count > 0).collect();
     seen.sort_by_key(|(count, _)| Reverse(*count));

@@ -144,6 +144,17 @@ pub(super) fn generator(course: &Course, page: &mut Page) {
             .collect();
         page.paragraph(&format!("Failures: {}.", failures.join(", ")));
     }
+    if !course.causes.is_empty() {
+        let causes: Vec<String> = course
+            .causes
+            .iter()
+            .map(|cause| format!("{} × {}", words::count(cause.count as f64), cause.words))
+            .collect();
+        page.paragraph(&format!("Why there was no connection: {}.", causes.join("; ")));
+    }
+    if let Some(answers) = course.answers_in_words() {
+        page.paragraph(&format!("Answers that were not right, by status: {answers}."));
+    }
     let lag =
         |quantile| words::milliseconds(course.lag_us.value_at_quantile(quantile) as f64 / 1e3);
     page.paragraph(&format!(

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::wire::{Wire, wire};
 use crate::ending::Ending;
+use crate::record::Cause;
 use crate::report::course::{Attempts, ClassCourse, Course, Slice, Stretch};
 use crate::report::run::RunReport;
 
@@ -25,10 +26,18 @@ wire! {
         lag_us: Histogram<u64>,
         connection_wait_us: Histogram<u64>,
         failures: Vec<(String, u64)>,
+        causes [default]: Vec<Cause>,
+        statuses [default]: Vec<(u64, u64)>,
+        wrong_bodies [default]: u64,
         not_offered: Vec<(String, u64)>,
         connections_opened: u64,
         connections_peak: u64,
         bytes_read: u64,
+    }
+    Cause {
+        failure: String,
+        words: String,
+        count: u64,
     }
     Stretch {
         name: String,
