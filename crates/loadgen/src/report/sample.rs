@@ -88,7 +88,7 @@ pub(crate) fn outcome(multiples: &[(&str, f64)]) -> Outcome {
             let intended = phase as u64 * 5 * SECOND + (index as f64 / rate * 1e9) as u64;
             let class = usize::from(random.f64() < 0.2);
             record.intend(phase, class, false, intended);
-            record.lag_us.record(random.u64(20..200)).unwrap();
+            record.note_lag(phase, random.u64(20..200));
             let chance = random.f64() * rate / LIMIT;
             let (ending, latency_us) = match chance {
                 _ if chance < 0.97 => {

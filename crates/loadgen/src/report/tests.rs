@@ -1,8 +1,11 @@
 //! The report as it is kept and read again.
 
+use std::time::Duration;
+
 use super::sample::report;
 use super::*;
 use crate::search::{Found, Verdict};
+use crate::validity::{Limit, Shortfall, Validity};
 
 #[test]
 fn what_is_written_is_read_again() {
@@ -64,6 +67,55 @@ fn why_requests_failed_and_what_was_answered_instead_is_kept_and_shown() {
     let old = Report::from_json(&old).unwrap().overload.unwrap().course;
     assert_eq!((old.answers_in_words(), old.causes.len()), (None, 0));
     assert_eq!(old.failures, course.failures);
+}
+
+#[test]
+fn how_late_the_generator_was_and_what_it_lacked_is_kept_and_shown_by_phase() {
+    let limit = Limit::Connections {
+        not_offered: 7,
+        spoilt: 30,
+        intended: 9_000,
+        wait_p99: Duration::from_millis(1_900),
+        connections_max: 256,
+    };
+    let phase = Some((2, "10x".to_owned()));
+    let mut outcome = sample::outcome(&[("1x", 1.0), ("2x", 2.0), ("10x", 10.0)]);
+    outcome.record.phases[2].classes[0].first.spoilt = 30;
+    outcome.validity = Validity::Generator(vec![Shortfall { phase, limit }]);
+    let mut report = report();
+    (report.overload, report.limit) = (None, None);
+    report.run = Some(RunReport::of(&outcome, "a load"));
+    let course = &report.run.as_ref().unwrap().course;
+    let lags: Vec<u64> =
+        course.stretches.iter().map(|one| one.lag_us.as_ref().unwrap().len()).collect();
+    assert_eq!(lags, [2_000, 4_000, 20_000], "of each what was sent in it");
+    assert_eq!(course.stretches[0].shortfalls, [""; 0]);
+    assert_eq!(course.stretches[2].shortfalls.len(), 1);
+    assert_eq!(course.stretches[2].not_offered, course.not_offered, "only there");
+    assert_eq!(course.total().spoilt, 30);
+
+    let page = report.to_html();
+    for part in ["The generator, by phase", "not sent: backlog full", "sent in vain"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("What it lacked in 10×: 37 of 9000 requests found none of 256"));
+    let text = report.to_json();
+    assert!(Report::from_json(&text).unwrap().run == report.run);
+
+    // A report of the same version from before these were kept.
+    let mut old = report.clone();
+    for stretch in &mut old.run.as_mut().unwrap().course.stretches {
+        (stretch.lag_us, stretch.connection_wait_us) = (None, None);
+        (stretch.not_offered, stretch.shortfalls) = (Vec::new(), Vec::new());
+    }
+    let mut text = old.to_json();
+    for key in ["\"lag_us\": null,", "\"connection_wait_us\": null,", "\"spoilt\": 0,"] {
+        assert!(text.contains(key), "{key}");
+        text = text.replace(key, "");
+    }
+    let again = Report::from_json(&text).unwrap();
+    assert!(!again.to_html().contains("The generator, by phase"));
+    assert_eq!(again.verdict(), report.verdict());
 }
 
 #[test]

@@ -44,6 +44,10 @@ wire! {
         from_s: f64,
         until_s: f64,
         classes: Vec<ClassCourse>,
+        lag_us [default]: Option<Histogram<u64>>,
+        connection_wait_us [default]: Option<Histogram<u64>>,
+        not_offered [default]: Vec<(String, u64)>,
+        shortfalls [default]: Vec<String>,
     }
     ClassCourse {
         first: Attempts,
@@ -53,6 +57,7 @@ wire! {
     Attempts {
         intended: u64,
         not_offered: u64,
+        spoilt [default]: u64,
         unfinished: u64,
         latencies_us: Vec<(Ending, Histogram<u64>)>,
         service_us: Option<Histogram<u64>>,
