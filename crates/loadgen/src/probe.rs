@@ -211,10 +211,13 @@ fn line_of_our_own(outcome: &Outcome, demand: &Demand, steady: &Tally) -> Option
     let service_ms = quantile_ms(steady.service_us()?, 0.5)?;
     let is_quick = service_ms < QUICK_TIMES * demand.unloaded_p50_ms;
     (is_quick && stood as f64 > forgiven && of_its_own as f64 <= forgiven).then(|| {
-        let connections = outcome.record.connections_peak;
+        let connections = match outcome.record.connections_peak {
+            1 => "its only connection".to_owned(),
+            several => format!("one of its {several} connections"),
+        };
         format!(
             "the generator was the bottleneck: {stood} of {intended} requests stood in line for \
-             one of its {connections} connections, while the service took no longer than it takes \
+             {connections}, while the service took no longer than it takes \
              unloaded, {service_ms:.1} ms (raise connections_max)"
         )
     })

@@ -44,7 +44,7 @@ pub(super) fn bottleneck(limit: &LimitReport) -> Option<&Saturation> {
 }
 
 pub(super) fn limit(limit: &LimitReport) -> String {
-    let rate = |rate: f64| format!("{} requests per second", words::count(rate));
+    let rate = words::requests_per_second;
     let held = limit.limit_per_second;
     let mut sentence = match limit.found {
         Found::Limit { held, not_held } if limit.stopped => {
@@ -100,8 +100,7 @@ pub(super) fn overload(overload: &Overload) -> String {
     if overload.stopped {
         return "The load was stopped before its end.".to_owned();
     }
-    let limit =
-        format!("its limit of {} requests per second", words::count(overload.limit_per_second));
+    let limit = format!("its limit of {}", words::requests_per_second(overload.limit_per_second));
     let recovery = match overload.recovery.seconds {
         Some(0.0) => "is itself again at once".to_owned(),
         Some(seconds) => format!("is itself again after {}", words::seconds(seconds)),
@@ -147,9 +146,10 @@ pub(super) fn run(run: &RunReport) -> String {
         return format!("This says nothing of the service: {}.", run.validity);
     }
     let mut sentence = format!(
-        "{} of {} requests were good",
+        "{} of {} {} good",
         words::percent(total.good_share()),
-        words::count(total.intended as f64)
+        words::counted(total.intended, "request", "requests"),
+        if total.intended == 1 { "was" } else { "were" }
     );
     let right = [Ending::Good, Ending::Slow];
     let latency = |quantile| total.latency_ms(&right, quantile);

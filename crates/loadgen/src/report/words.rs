@@ -20,6 +20,13 @@ pub(crate) fn count(number: f64) -> String {
     if number <= -0.5 { format!("-{grouped}") } else { grouped }
 }
 
+/// A rate in a sentence: `1 request per second`, `0.5 requests per second`.
+pub(crate) fn requests_per_second(rate: f64) -> String {
+    let written = count(rate);
+    let noun = if written == "1" { "request" } else { "requests" };
+    format!("{written} {noun} per second")
+}
+
 /// So many things of a kind: `1 core`, `12 cores`.
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number as f64), if number == 1 { one } else { many })
@@ -146,6 +153,9 @@ mod tests {
     fn one_is_not_many() {
         let cores = [0, 1, 2, 4_096].map(|number| counted(number, "core", "cores"));
         assert_eq!(cores, ["0 cores", "1 core", "2 cores", "4,096 cores"]);
+        let rates = [0.5, 1.0, 1.4, 400.0].map(requests_per_second);
+        assert_eq!(rates[..2], ["0.5 requests per second", "1 request per second"]);
+        assert_eq!(rates[2..], ["1.4 requests per second", "400 requests per second"]);
     }
 
     #[test]

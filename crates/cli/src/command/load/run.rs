@@ -14,7 +14,7 @@ use super::interrupt::Interrupt;
 use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Arrivals, Asked, Problem, TargetArguments, above_zero, both, length};
+use super::{Arrivals, Asked, Problem, TargetArguments, above_zero, both, length, requests_per_second};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -87,7 +87,8 @@ impl Arguments {
     fn load(&self, asked: &Asked) -> Result<(Run, String), Problem> {
         let (duration, scenario) = (show(self.duration), &asked.scenario);
         if let Some(users) = self.users {
-            let words = format!("{users} users who think for {} for {duration}", show(self.think));
+            let who = if users == 1 { "user who thinks" } else { "users who think" };
+            let words = format!("{users} {who} for {} for {duration}", show(self.think));
             let run = Run::closed(scenario, users as usize, self.think, self.duration);
             return Ok((run, words));
         }
@@ -106,10 +107,10 @@ impl Arguments {
             let words = format!("{} requests per second for {duration} each", rates.join(", "));
             (Schedule::steps(&steps), words)
         } else if let Some(from) = self.ramp_from {
-            let words = format!("{from} to {} requests per second within {duration}", self.rate);
+            let words = format!("{from} to {} within {duration}", requests_per_second(self.rate));
             (Schedule::ramp(from, self.rate, self.duration), words)
         } else {
-            let words = format!("{} requests per second for {duration}", self.rate);
+            let words = format!("{} for {duration}", requests_per_second(self.rate));
             (Schedule::constant(self.rate, self.duration), words)
         };
         let random = matches!(self.target.arrivals, Some(Arrivals::Poisson));

@@ -56,9 +56,8 @@ pub(super) fn section(
 ) {
     page.open("Past the limit");
     page.paragraph(&format!(
-        "Multiples of {} requests per second were offered one after the other, and half of it \
-         after that.{}{}",
-        words::count(overload.limit_per_second),
+        "Multiples of {} were offered one after the other, and half of it after that.{}{}",
+        words::requests_per_second(overload.limit_per_second),
         if overload.variants.is_empty() { "" } else { " On top of it: " },
         if overload.variants.is_empty() {
             String::new()
@@ -95,8 +94,8 @@ pub(super) fn section(
         by_class(overload, page);
     }
     page.paragraph(&format!(
-        "At most {} connections could be open at one time.",
-        words::count(overload.connections_max as f64)
+        "At most {} could be open at one time.",
+        words::counted(overload.connections_max as u64, "connection", "connections")
     ));
     generator(&overload.course, page);
     page.close();
