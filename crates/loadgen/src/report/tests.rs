@@ -162,6 +162,8 @@ fn is_saved_beside_its_page_and_found_by_its_folder() {
     }
     let missing = Report::load(&folder.join("old.json")).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read ") && missing.contains("old.json"), "{missing}");
+    let endless = Report::load("/dev/zero".as_ref()).unwrap_err().to_string();
+    assert_eq!(endless, "cannot read /dev/zero: it is larger than 64 MiB");
     let wrong = Report::load(&folder.join("report.html")).unwrap_err().to_string();
     assert!(wrong.contains("report.html: is no report of a load"), "{wrong}");
     let error = report().save(&folder.join("report.json")).unwrap_err().to_string();

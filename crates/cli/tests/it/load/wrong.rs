@@ -28,6 +28,7 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         ("run URL --threads 65", "'65' for '--threads <N>': 65 is not in 1..=64"),
         ("run URL --arrivals odd", "[possible values: even, poisson]"),
         ("run URL --compare nowhere.json", "cannot read nowhere.json"),
+        ("run URL --compare /dev/zero", "cannot read /dev/zero: it is larger than 64 MiB"),
         ("run URL --report /dev/null/a", "'/dev/null/a' for '--report <FOLDER>': cannot make it"),
         ("limit URL --metrics https://a", "'https://a' for '--metrics <URL>': "),
         ("limit URL --good-share 2", "'2' for '--good-share <SHARE>': a share between 0 and 1"),
