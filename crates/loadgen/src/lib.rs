@@ -75,7 +75,7 @@ pub use report::{
     Attempts, Change, ClassCourse, Comparison, Course, LoadError, Overload, ReadError, Report,
     RunReport, SaveError, Significance, Slice, Stretch,
 };
-pub use run::{Run, RunError, Running, StartError, Stopper};
+pub use run::{Load, Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
 pub use scrape::{MetricsError, check_metrics};
 pub use search::{Found, Search, SearchLimits, Step, Verdict};

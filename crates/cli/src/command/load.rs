@@ -4,6 +4,7 @@
 mod export_k6;
 mod interrupt;
 mod limit;
+mod offered;
 mod output;
 mod overload;
 mod progress;
