@@ -169,6 +169,20 @@ impl Shared {
         self.close(seat, end);
     }
 
+    /// Ends the request of a seat that takes no further one, on a connection that has others.
+    pub(crate) fn finish_last(self: &Rc<Shared>, seat: Seat, end: End) {
+        let now = self.now();
+        let mut engine = self.engine.borrow_mut();
+        engine.end(seat, end, now);
+        engine.seats.close(seat);
+        engine.dispatch(self, now);
+    }
+
+    /// Closes a seat in which no request sits, on a connection that has others.
+    pub(crate) fn close_idle(&self, seat: Seat) {
+        self.engine.borrow_mut().seats.close(seat);
+    }
+
     /// Ends a connection whose seats are closed, or will close themselves.
     pub(crate) fn close_connection(self: &Rc<Shared>) {
         let now = self.now();
