@@ -11,6 +11,7 @@ mod bounds;
 mod compare;
 mod k6;
 mod lost;
+mod node;
 mod schema;
 mod service;
 mod terminal;
