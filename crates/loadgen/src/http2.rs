@@ -20,6 +20,9 @@ use crate::scenario::Escape;
 
 /// What the service may send before it must wait for us: enough that it never does.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same where some read slowly: so little that the service feels them, as it does with
+/// HTTP/1.1. It is the same for all who share the connection, whose others take at once what comes.
+const SLOW_WINDOW_BYTES: u32 = 16 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Moves the bytes of a connection, whoever asks on it.
@@ -103,10 +106,12 @@ async fn drive(connection: Rc<Connection>, mut driver: Driver, sender: SendReque
 async fn open(shared: &Rc<Shared>) -> Result<(SendRequest<Bytes>, Driver), NoConnection> {
     let plan = shared.plan.clone();
     let stream = connection::open(&plan).await?;
+    let is_slow = plan.behaviour.slow_readers.share > 0.0;
+    let window_bytes = if is_slow { SLOW_WINDOW_BYTES } else { STREAM_WINDOW_BYTES };
     let (sender, mut driver) = client::Builder::new()
         // None, until it says so: then it is known to have said it.
         .initial_max_send_streams(0)
-        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_window_size(window_bytes)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .enable_push(false)
         .handshake(stream)

@@ -1,5 +1,6 @@
-//! A service of HTTP/2 that takes fewer requests at one time on a connection than it did at first.
-//! No library for servers does that, so this one speaks in frames (RFC 9113, 4 and 6.5).
+//! A service of HTTP/2 that takes fewer requests at one time on a connection than it did at first,
+//! and looks at what it may send. No library for servers does that, so this one speaks in frames
+//! (RFC 9113, 4 and 6.5).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ struct Falling {
 struct Seen {
     requests: AtomicUsize,
     connections: AtomicUsize,
+    /// What it may send on a stream before it must wait, as the last client said.
+    window: AtomicUsize,
 }
 
 impl Falling {
@@ -85,7 +88,15 @@ async fn serve(stream: TcpStream, seen: Arc<Seen>) -> Option<()> {
         reader.read_exact(&mut payload).await.ok()?;
         let is_answer = flags & 1 == 1;
         match kind {
-            SETTINGS if !is_answer => write(&writer, SETTINGS, 1, 0, &[]).await?,
+            SETTINGS if !is_answer => {
+                // SETTINGS_INITIAL_WINDOW_SIZE is the fourth.
+                if let Some(window) = payload.chunks_exact(6).find(|one| one[..2] == [0, 4]) {
+                    let window =
+                        window[2..].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                    seen.window.store(window, Ordering::Relaxed);
+                }
+                write(&writer, SETTINGS, 1, 0, &[]).await?;
+            }
             PING if !is_answer => write(&writer, PING, 1, 0, &payload).await?,
             HEADERS => {
                 let number = seen.requests.fetch_add(1, Ordering::Relaxed) + 1;
@@ -141,4 +152,15 @@ fn where_a_service_takes_fewer_at_a_time_than_before_others_find_another_connect
     assert!(connections >= 10, "{connections}");
     let latency_ms = total.latency_us(Ending::Good).unwrap().value_at_quantile(0.9) / 1000;
     assert!(latency_ms < 20 * TAKES_MS, "{latency_ms}");
+}
+
+#[test]
+fn a_service_may_send_little_to_those_who_read_slowly() {
+    let server = Falling::start();
+    for (text, window_bytes) in [("", 1 << 20), ("slow_reader_share = 0.5\n", 16 << 10)] {
+        let text = format!("[[request]]\npath = \"/\"\n[client]\nhttp = \"2\"\n{text}");
+        let scenario = scenario(&format!("http://{}", server.address), &text);
+        assert_eq!(run(&scenario, 10).record.total().count(Ending::Good), 10);
+        assert_eq!(server.seen.window.load(Ordering::Relaxed), window_bytes);
+    }
 }
