@@ -72,6 +72,8 @@ pub struct ProbeReport {
     pub p50_ms: Option<f64>,
     /// 99 of 100 right answers were at least this fast, in milliseconds.
     pub p99_ms: Option<f64>,
+    /// The latencies of those answers, in microseconds. None in reports from before it was kept.
+    pub latencies_us: Option<Histogram<u64>>,
     /// Requests in the service's hands, on average: Little's law, over the whole probe until its
     /// last answer.
     pub concurrency: f64,
@@ -141,6 +143,7 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
         goodput_per_second: steady.count(Ending::Good) as f64 / (seconds * 2.0 / 3.0),
         p50_ms: quantile_ms(&latencies_us, 0.5),
         p99_ms: quantile_ms(&latencies_us, 0.99),
+        latencies_us: Some(latencies_us),
         concurrency: throughput * service_s,
         throughput_per_second: throughput,
         trend,

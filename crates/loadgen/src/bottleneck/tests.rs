@@ -32,6 +32,7 @@ fn probe(rate: f64, verdict: Verdict) -> ProbeReport {
         why: String::new(),
         validity: String::new(),
         cpu_share: 0.0,
+        latencies_us: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use crate::bottleneck::{Bottleneck, Resource, Saturation};
 use crate::ending::{Ending, Failure, NotOffered};
 use crate::limit::LimitReport;
@@ -175,6 +177,8 @@ fn probe(rate: f64) -> ProbeReport {
     let throughput = rate.min(LIMIT * 1.02);
     let concurrency = rate / LIMIT * 1.2 / (1.03 - (rate / LIMIT).min(1.0)) + 40.0 * over;
     let held = over == 0.0;
+    let mut latencies_us = Histogram::new(3).unwrap();
+    latencies_us.record((2_100.0 + 40_000.0 * over) as u64).unwrap();
     ProbeReport {
         rate,
         offered_per_second: rate,
@@ -182,6 +186,7 @@ fn probe(rate: f64) -> ProbeReport {
         goodput_per_second: throughput,
         p50_ms: Some(2.1 + 40.0 * over),
         p99_ms: (over < 0.9).then_some(9.0 + 400.0 * over),
+        latencies_us: Some(latencies_us),
         concurrency,
         throughput_per_second: throughput,
         trend: (!held).then_some(Trend { good_share: -over, p50_ms: 12.0, slope: over }),

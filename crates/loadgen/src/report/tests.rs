@@ -13,6 +13,8 @@ fn what_is_written_is_read_again() {
     let text = report.to_json();
     let again = Report::from_json(&text).unwrap();
     assert!(again.run == report.run && again.overload == report.overload, "every histogram");
+    let probes = |report: &Report| report.limit.as_ref().unwrap().probes.clone();
+    assert!(probes(&again) == probes(&report) && probes(&again)[0].latencies_us.is_some());
     assert_eq!(again.verdict(), report.verdict());
     assert!(again.to_json() == text, "to the last digit");
     assert!(again.to_html() == report.to_html());
