@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::sample::report;
 use super::*;
+use crate::ending::Ending;
+use crate::outcome::Phase;
+use crate::record::{Finished, Record};
 use crate::search::{Found, Verdict};
 use crate::validity::{Limit, Shortfall, Validity};
 
@@ -208,6 +211,42 @@ fn the_verdict_is_about_what_was_measured_last() {
 }
 
 #[test]
+fn the_verdict_of_a_load_is_a_sentence_however_its_requests_ended() {
+    let says = |endings: &[Ending]| {
+        let mut outcome = sample::outcome(&[]);
+        outcome.record = Record::new(1, 1);
+        outcome.phases =
+            vec![Phase { name: "all".to_owned(), from: Duration::ZERO, until: Duration::ZERO }];
+        for &ending in endings {
+            let finished = Finished {
+                phase: 0,
+                class: 0,
+                retry: false,
+                intended: 0,
+                sent: Some(0),
+                ended: 1_000_000,
+                ending,
+            };
+            outcome.record.intend(0, 0, false, 0);
+            outcome.record.finish(&finished);
+        }
+        let mut report = report();
+        (report.overload, report.limit) = (None, None);
+        report.run = Some(RunReport::of(&outcome, "a load"));
+        report.verdict()
+    };
+    let [good, failed, late] = [Ending::Good, Ending::Failed, Ending::TimedOut];
+    assert_eq!(says(&[failed]), "0 % of 1 request was good; all failed.");
+    assert_eq!(says(&[late, late, failed]), "0 % of 3 requests were good; most timed out.");
+    assert!(says(&[good, Ending::LeftEarly]).ends_with("; all others left early."));
+    assert!(
+        says(&[good, Ending::Refused, Ending::Refused, late])
+            .ends_with("; most others were refused.")
+    );
+    assert!(says(&[good, good]).starts_with("100 % of 2 requests were good; answers took "));
+}
+
+#[test]
 fn past_the_limit_the_verdict_says_what_is_left() {
     let mut report = report();
     let mut says = |times: usize, to_peak: f64, seconds: Option<f64>| {
@@ -227,6 +266,11 @@ fn past_the_limit_the_verdict_says_what_is_left() {
          best goodput, and it does not recover while it is watched."
     );
     let overload = report.overload.as_mut().unwrap();
+    overload.recovery.seconds = Some(0.0);
+    let page = report.to_html();
+    assert!(page.contains("<b>at once</b>") && page.contains("as soon as the last multiple was"));
+    let overload = report.overload.as_mut().unwrap();
+    overload.recovery.seconds = None;
     overload.phases[2].valid = false;
     let verdict = report.verdict();
     assert!(verdict.contains("at 10 times it keeps 50 %"), "{verdict}");

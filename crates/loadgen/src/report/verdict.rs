@@ -161,15 +161,36 @@ pub(super) fn run(run: &RunReport) -> String {
         );
     }
     if let Some(worst) = most_frequent_failure(&total) {
-        sentence += &format!("; most others were {worst}");
+        sentence += &format!("; {worst}");
     }
     sentence + "."
 }
 
-/// What most of those were that were not good, if they were more than one in a hundred.
+/// What most of those did that were not good, if they were more than one in a hundred: `most others
+/// were refused`.
 fn most_frequent_failure(total: &Attempts) -> Option<String> {
     let others = Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good);
     let (count, worst) =
         others.map(|ending| (total.count(ending), ending)).max_by_key(|one| one.0)?;
-    (count as f64 > 0.01 * total.intended as f64).then(|| worst.name().replace('_', " "))
+    let good = total.count(Ending::Good);
+    let who = match (good == 0, count + good == total.intended) {
+        (true, true) => "all",
+        (true, false) => "most",
+        (false, true) => "all others",
+        (false, false) => "most others",
+    };
+    (count as f64 > 0.01 * total.intended as f64).then(|| format!("{who} {}", did(worst)))
+}
+
+/// What they did, as a sentence has it.
+fn did(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Good => "were good",
+        Ending::Slow => "were slow",
+        Ending::Wrong => "were wrong",
+        Ending::Refused => "were refused",
+        Ending::TimedOut => "timed out",
+        Ending::Failed => "failed",
+        Ending::LeftEarly => "left early",
+    }
 }

@@ -41,6 +41,7 @@ pub(super) fn figures(overload: &Overload) -> Vec<Figure> {
         return figures;
     }
     let (value, note) = match overload.recovery.seconds {
+        Some(0.0) => ("at once".to_owned(), "it was itself again"),
         Some(seconds) => (words::seconds(seconds), "until it was itself again"),
         None => ("none".to_owned(), "within the time that was watched"),
     };
@@ -104,6 +105,7 @@ pub(super) fn section(
 fn recovery(overload: &Overload) -> String {
     let why = &overload.recovery.why;
     match overload.recovery.seconds {
+        Some(0.0) => format!("It was itself again as soon as the last multiple was over: {why}."),
         Some(seconds) => {
             format!(
                 "It was itself again {} after the last multiple: {why}.",
