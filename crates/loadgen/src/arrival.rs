@@ -36,10 +36,10 @@ pub enum Spacing {
 
 /// A stretch of time in which the rate changes evenly. Rates are per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Piece {
-    seconds: f64,
-    from: f64,
-    to: f64,
+pub(crate) struct Piece {
+    pub(crate) seconds: f64,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
 }
 
 impl Piece {
@@ -131,6 +131,11 @@ impl Schedule {
             seconds -= piece.seconds;
         }
         0.0
+    }
+
+    /// What it is made of, in the order of time.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// The moments, in nanoseconds since the start, in order. The same seed gives the same.

@@ -14,6 +14,7 @@ use crate::ending::{Failure, NotOffered};
 use crate::files::exhausted;
 use crate::plan::Plan;
 use crate::scenario::Protocol;
+use crate::tls;
 
 /// A connection, with TLS or without.
 pub(crate) enum Stream {
@@ -22,17 +23,28 @@ pub(crate) enum Stream {
 }
 
 /// Why there is no connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NoConnection {
     /// The service did not take it.
-    Failed(Failure),
+    Failed {
+        failure: Failure,
+        /// What was said.
+        cause: String,
+    },
     /// This machine had nothing left to open it with.
     Exhausted(NotOffered),
 }
 
-impl From<Failure> for NoConnection {
-    fn from(failure: Failure) -> NoConnection {
-        NoConnection::Failed(failure)
+impl NoConnection {
+    fn unreachable(error: &io::Error) -> NoConnection {
+        let words = error.to_string();
+        // The number that Rust puts behind the words of a system says nothing to most people.
+        let cause = words.split(" (os error ").next().unwrap_or_default().to_owned();
+        NoConnection::Failed { failure: Failure::Connect, cause }
+    }
+
+    fn no_agreement(cause: String) -> NoConnection {
+        NoConnection::Failed { failure: Failure::Handshake, cause }
     }
 }
 
@@ -41,33 +53,40 @@ impl From<Failure> for NoConnection {
 pub(crate) async fn open(plan: &Plan) -> Result<Stream, NoConnection> {
     let stream = connect(plan).await?;
     let Some(tls) = &plan.tls else { return Ok(Stream::Plain(stream)) };
-    let stream =
-        tls.connector.connect(tls.name.clone(), stream).await.map_err(|_| Failure::Handshake)?;
+    let stream = tls
+        .connector
+        .connect(tls.name.clone(), stream)
+        .await
+        .map_err(|error| NoConnection::no_agreement(tls::words(&error)))?;
     let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if plan.behaviour.protocol == Protocol::Http2 && !agreed {
-        return Err(Failure::Handshake.into());
+        let cause = "TLS: the service does not offer HTTP/2 (ALPN h2)".to_owned();
+        return Err(NoConnection::no_agreement(cause));
     }
     Ok(Stream::Tls(Box::new(stream)))
 }
 
 async fn connect(plan: &Plan) -> Result<TcpStream, NoConnection> {
-    let mut why = NoConnection::Failed(Failure::Connect);
+    let mut why = None;
     for (address, is_reachable) in &plan.addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 is_reachable.store(true, Ordering::Relaxed);
-                stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
+                stream.set_nodelay(true).map_err(|error| NoConnection::unreachable(&error))?;
                 return Ok(stream);
             }
             Err(error) => {
                 // Once this machine has failed, the other addresses prove nothing of the service.
                 if let Some(reason) = exhausted(&error, is_reachable.load(Ordering::Relaxed)) {
-                    why = NoConnection::Exhausted(reason);
+                    why = Some(NoConnection::Exhausted(reason));
+                } else {
+                    why.get_or_insert_with(|| NoConnection::unreachable(&error));
                 }
             }
         }
     }
-    Err(why)
+    Err(why
+        .unwrap_or_else(|| NoConnection::unreachable(&io::Error::other("the name has no address"))))
 }
 
 impl Stream {

@@ -46,7 +46,7 @@ impl Ending {
 }
 
 /// Why a request failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Failure {
     /// No connection: refused or unreachable. That this machine could open none is
     /// [`NotOffered`].
@@ -103,6 +103,16 @@ impl Failure {
         }
     }
 
+    /// The same with what was said about it, if something was: `no connection: Connection
+    /// refused`.
+    pub(crate) fn told(self, cause: Option<&str>) -> String {
+        match (self, cause) {
+            (_, None) => self.words().to_owned(),
+            (Failure::Connect, Some(cause)) => format!("no connection: {cause}"),
+            (_, Some(cause)) => cause.to_owned(),
+        }
+    }
+
     /// What happened most often, and whether it was all that happened; none if nothing did.
     /// `counts` are in the order of [`Failure::ALL`].
     pub fn most_frequent(counts: &[u64; Failure::ALL.len()]) -> Option<(Failure, bool)> {
@@ -150,6 +160,11 @@ impl NotOffered {
             NotOffered::NoPort => "no_port",
         }
     }
+}
+
+/// Whether a status says that a request was turned away, and not that something is wrong.
+pub(crate) fn is_refusal(status: u16) -> bool {
+    status == 429 || status == 503
 }
 
 #[cfg(test)]

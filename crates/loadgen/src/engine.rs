@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use tenfold_context::Moment;
 
+use crate::connection::NoConnection;
 use crate::ending::NotOffered;
 use crate::live::Progress;
 use crate::plan::{SharedPlan, nanos, seed_of};
@@ -154,6 +155,32 @@ impl Shared {
         engine.end(seat, end, now);
         engine.seats.close(seat);
         engine.lose_connection(self, now);
+    }
+
+    /// Ends the request of a seat for which no connection could be had.
+    pub(crate) fn close_unconnected(self: &Rc<Shared>, seat: Seat, why: NoConnection) {
+        let end = match why {
+            NoConnection::Failed { failure, cause } => {
+                self.engine.borrow_mut().record.causes.note(failure, &cause);
+                End::Failed(failure)
+            }
+            NoConnection::Exhausted(reason) => End::Unsent(reason),
+        };
+        self.close(seat, end);
+    }
+
+    /// Ends the request of a seat that takes no further one, on a connection that has others.
+    pub(crate) fn finish_last(self: &Rc<Shared>, seat: Seat, end: End) {
+        let now = self.now();
+        let mut engine = self.engine.borrow_mut();
+        engine.end(seat, end, now);
+        engine.seats.close(seat);
+        engine.dispatch(self, now);
+    }
+
+    /// Closes a seat in which no request sits, on a connection that has others.
+    pub(crate) fn close_idle(&self, seat: Seat) {
+        self.engine.borrow_mut().seats.close(seat);
     }
 
     /// Ends a connection whose seats are closed, or will close themselves.

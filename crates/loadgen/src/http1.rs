@@ -34,7 +34,7 @@ pub(crate) async fn serve(shared: Rc<Shared>, seat: Seat) {
     let plan = shared.plan.clone();
     match until_cut(&shared, seat, connection::open(&plan)).await {
         Err(cut) => shared.close(seat, End::Cut(cut)),
-        Ok(Err(why)) => shared.close(seat, why.into()),
+        Ok(Err(why)) => shared.close_unconnected(seat, why),
         Ok(Ok(stream)) => {
             let mut connection = Connection {
                 shared,

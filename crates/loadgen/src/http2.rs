@@ -1,6 +1,6 @@
 //! A connection of HTTP/2: many requests at once, each with a task that waits for it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,6 +20,9 @@ use crate::scenario::Escape;
 
 /// What the service may send before it must wait for us: enough that it never does.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same where some read slowly: so little that the service feels them, as it does with
+/// HTTP/1.1. It is the same for all who share the connection, whose others take at once what comes.
+const SLOW_WINDOW_BYTES: u32 = 16 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Moves the bytes of a connection, whoever asks on it.
@@ -31,32 +34,57 @@ type Driver = client::Connection<Stream, Bytes>;
 pub(crate) async fn serve(shared: Rc<Shared>, first: Seat) {
     let (sender, driver) = match until_cut(&shared, first, open(&shared)).await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(why)) => return shared.close(first, why.into()),
+        Ok(Err(why)) => return shared.close_unconnected(first, why),
         Err(cut) => return shared.close(first, End::Cut(cut)),
     };
-    let connection = Rc::new(Connection { shared, seats: Cell::new(1), is_whole: Cell::new(true) });
+    let connection = Rc::new(Connection {
+        shared,
+        seats: RefCell::new(vec![first]),
+        streams: Cell::new(0),
+        is_whole: Cell::new(true),
+    });
     tokio::task::spawn_local(work(connection.clone(), first, sender.clone()));
-    connection.fill(&sender);
+    connection.follow(&sender);
     tokio::task::spawn_local(drive(connection, driver, sender));
 }
 
 struct Connection {
     shared: Rc<Shared>,
-    /// How many seats are not closed yet.
-    seats: Cell<usize>,
-    /// Whether none has been closed: then there may be more, and later no more.
+    /// Those that are not closed yet.
+    seats: RefCell<Vec<Seat>>,
+    /// How many there may be: the service says so, and may say otherwise at any time.
+    streams: Cell<usize>,
+    /// Whether it lives: then there may be more seats, and later no more.
     is_whole: Cell<bool>,
 }
 
 impl Connection {
-    /// As many seats as there may be; those that there are stay, when it becomes fewer.
-    fn fill(self: &Rc<Connection>, sender: &SendRequest<Bytes>) {
+    /// As many seats as there may be by now.
+    fn follow(self: &Rc<Connection>, sender: &SendRequest<Bytes>) {
         let streams = sender.current_max_send_streams().min(self.shared.plan.behaviour.streams_max);
-        while self.is_whole.get() && self.seats.get() < streams {
-            self.seats.set(self.seats.get() + 1);
+        let before = self.streams.replace(streams);
+        while self.is_whole.get() && self.seats.borrow().len() < streams {
             let seat = self.shared.add_seat();
+            self.seats.borrow_mut().push(seat);
             tokio::task::spawn_local(work(self.clone(), seat, sender.clone()));
         }
+        if streams < before {
+            // Who waits there for a request looks whether there is still room for one.
+            let mut engine = self.shared.engine.borrow_mut();
+            for seat in self.seats.borrow().iter() {
+                engine.seats().wake(*seat);
+            }
+        }
+    }
+
+    /// Whether there are more seats than the service has room for. One stays, whatever it says:
+    /// a connection without any would never be heard of again.
+    fn is_crowded(&self) -> bool {
+        self.is_whole.get() && self.seats.borrow().len() > self.streams.get().max(1)
+    }
+
+    fn forget(&self, seat: Seat) {
+        self.seats.borrow_mut().retain(|one| *one != seat);
     }
 }
 
@@ -66,8 +94,8 @@ async fn drive(connection: Rc<Connection>, mut driver: Driver, sender: SendReque
     poll_fn(|cx| {
         let ended = Pin::new(&mut driver).poll(cx).map(|_| ());
         if ended.is_pending() {
-            // The service may have allowed more.
-            connection.fill(&sender);
+            // The service may have allowed more, or less.
+            connection.follow(&sender);
         }
         ended
     })
@@ -78,17 +106,20 @@ async fn drive(connection: Rc<Connection>, mut driver: Driver, sender: SendReque
 async fn open(shared: &Rc<Shared>) -> Result<(SendRequest<Bytes>, Driver), NoConnection> {
     let plan = shared.plan.clone();
     let stream = connection::open(&plan).await?;
+    let is_slow = plan.behaviour.slow_readers.share > 0.0;
+    let window_bytes = if is_slow { SLOW_WINDOW_BYTES } else { STREAM_WINDOW_BYTES };
     let (sender, mut driver) = client::Builder::new()
         // None, until it says so: then it is known to have said it.
         .initial_max_send_streams(0)
-        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_window_size(window_bytes)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .enable_push(false)
         .handshake(stream)
         .await
-        .map_err(|_| Failure::Handshake)?;
+        .map_err(|error| no_agreement(&error.to_string()))?;
     poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
-        Poll::Ready(_) => Poll::Ready(Err(Failure::Handshake)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(no_agreement(&error.to_string()))),
+        Poll::Ready(Ok(())) => Poll::Ready(Err(no_agreement("the connection was closed"))),
         Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     })
@@ -96,38 +127,62 @@ async fn open(shared: &Rc<Shared>) -> Result<(SendRequest<Bytes>, Driver), NoCon
     Ok((sender, driver))
 }
 
+fn no_agreement(why: &str) -> NoConnection {
+    NoConnection::Failed { failure: Failure::Handshake, cause: format!("HTTP/2: {why}") }
+}
+
 /// Serves one seat until the connection ends.
 async fn work(connection: Rc<Connection>, seat: Seat, mut sender: SendRequest<Bytes>) {
     let shared = &connection.shared;
     loop {
-        let Some(job) = next(shared, seat, &mut sender).await else {
-            shared.move_on(seat);
-            break;
+        let job = match next(&connection, seat, &mut sender).await {
+            Next::Job(job) => job,
+            Next::Crowded => {
+                connection.forget(seat);
+                return shared.close_idle(seat);
+            }
+            Next::Over => {
+                shared.move_on(seat);
+                break;
+            }
         };
         let end = match until_cut(shared, seat, exchange(shared, seat, job, &mut sender)).await {
             Ok(end) => end,
             Err(cut) => End::Cut(cut),
         };
+        if connection.is_crowded() {
+            connection.forget(seat);
+            return shared.finish_last(seat, end);
+        }
         shared.finish(seat, end);
     }
     connection.is_whole.set(false);
-    connection.seats.set(connection.seats.get() - 1);
-    if connection.seats.get() == 0 {
+    connection.forget(seat);
+    if connection.seats.borrow().is_empty() {
         shared.close_connection();
     }
 }
 
-/// The next request of a seat, or nothing, when the connection takes no more.
-async fn next(shared: &Shared, seat: Seat, sender: &mut SendRequest<Bytes>) -> Option<Job> {
+/// What comes next for a seat.
+enum Next {
+    Job(Job),
+    /// There is no room for it any more, and no request waits in it.
+    Crowded,
+    /// The connection takes no more.
+    Over,
+}
+
+async fn next(connection: &Connection, seat: Seat, sender: &mut SendRequest<Bytes>) -> Next {
     poll_fn(|cx| {
         // Ready, or waiting for a stream to become free: the connection lives.
         if let Poll::Ready(Err(_)) = sender.poll_ready(cx) {
-            return Poll::Ready(None);
+            return Poll::Ready(Next::Over);
         }
-        let mut engine = shared.engine.borrow_mut();
+        let mut engine = connection.shared.engine.borrow_mut();
         engine.seats().listen(seat, cx.waker());
         match engine.seats().read(seat) {
-            Some(job) => Poll::Ready(Some(job)),
+            Some(job) => Poll::Ready(Next::Job(job)),
+            None if connection.is_crowded() => Poll::Ready(Next::Crowded),
             None => Poll::Pending,
         }
     })

@@ -70,12 +70,12 @@ pub use overload::{
     OverloadOptions, OverloadReport, Pause, PauseError, PhaseReport, Recovery, Variants, past,
 };
 pub use probe::{Demand, ProbeReport, Trend, judge};
-pub use record::{Bucket, ClassRecord, PhaseRecord, Record, Tally, Timeline};
+pub use record::{Bucket, Cause, Causes, ClassRecord, PhaseRecord, Record, Tally, Timeline};
 pub use report::{
     Attempts, Change, ClassCourse, Comparison, Course, LoadError, Overload, ReadError, Report,
     RunReport, SaveError, Significance, Slice, Stretch,
 };
-pub use run::{Run, RunError, Running, StartError, Stopper};
+pub use run::{Load, Run, RunError, Running, StartError, Stopper};
 pub use scenario::{Scenario, ScenarioError, ScenarioErrors};
 pub use scrape::{MetricsError, check_metrics};
 pub use search::{Found, Search, SearchLimits, Step, Verdict};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use hdrhistogram::{Counter, Histogram};
 
 use crate::arrival::{Schedule, Spacing};
-use crate::ending::{Ending, Failure};
+use crate::ending::{Ending, Failure, is_refusal};
 use crate::outcome::Outcome;
-use crate::record::Tally;
+use crate::record::{Record, Tally};
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::search::Verdict;
@@ -72,6 +72,8 @@ pub struct ProbeReport {
     pub p50_ms: Option<f64>,
     /// 99 of 100 right answers were at least this fast, in milliseconds.
     pub p99_ms: Option<f64>,
+    /// The latencies of those answers, in microseconds. None in reports from before it was kept.
+    pub latencies_us: Option<Histogram<u64>>,
     /// Requests in the service's hands, on average: Little's law, over the whole probe until its
     /// last answer.
     pub concurrency: f64,
@@ -141,6 +143,7 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
         goodput_per_second: steady.count(Ending::Good) as f64 / (seconds * 2.0 / 3.0),
         p50_ms: quantile_ms(&latencies_us, 0.5),
         p99_ms: quantile_ms(&latencies_us, 0.99),
+        latencies_us: Some(latencies_us),
         concurrency: throughput * service_s,
         throughput_per_second: throughput,
         trend,
@@ -176,9 +179,9 @@ fn verdict(
     }
     let (share, share_min) = (steady.good_share(), demand.good_share_min);
     if share < share_min {
-        let others = Endings { tally: steady, failures: &outcome.record.failures };
+        let others = Endings { tally: steady, record: &outcome.record };
         let why =
-            format!("{:.1} % were good, {:.0} % must be: {others}", share * 1e2, share_min * 1e2);
+            format!("{:.1} % were good, {:.0} % must be ({others})", share * 1e2, share_min * 1e2);
         return (Verdict::NotHeld, why);
     }
     let middle_ms = growth.map_or(0.0, |growth| {
@@ -211,10 +214,13 @@ fn line_of_our_own(outcome: &Outcome, demand: &Demand, steady: &Tally) -> Option
     let service_ms = quantile_ms(steady.service_us()?, 0.5)?;
     let is_quick = service_ms < QUICK_TIMES * demand.unloaded_p50_ms;
     (is_quick && stood as f64 > forgiven && of_its_own as f64 <= forgiven).then(|| {
-        let connections = outcome.record.connections_peak;
+        let connections = match outcome.record.connections_peak {
+            1 => "its only connection".to_owned(),
+            several => format!("one of its {several} connections"),
+        };
         format!(
             "the generator was the bottleneck: {stood} of {intended} requests stood in line for \
-             one of its {connections} connections, while the service took no longer than it takes \
+             {connections}, while the service took no longer than it takes \
              unloaded, {service_ms:.1} ms (raise connections_max)"
         )
     })
@@ -292,31 +298,53 @@ pub(crate) fn quantile_ms<C: Counter>(latencies_us: &Histogram<C>, quantile: f64
     (!latencies_us.is_empty()).then(|| latencies_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 
-/// How requests ended that did not end well, and why most of those failed that did: `12 slow, 3
-/// failed (no connection, refused or unreachable)`.
+/// How requests ended that did not end well, and why most of those were wrong or failed that did:
+/// `of 20: 12 slow, 2 wrong (404), 3 failed (no connection: Connection refused)`.
 pub(crate) struct Endings<'t> {
     pub(crate) tally: &'t Tally,
-    /// Of the whole run: they are not told apart by its parts.
-    pub(crate) failures: &'t [u64; Failure::ALL.len()],
+    /// Of the whole run: reasons are not told apart by its parts.
+    pub(crate) record: &'t Record,
+}
+
+impl Endings<'_> {
+    /// Why most of those were so, if that is known, and whether all were.
+    fn why(&self, ending: Ending) -> Option<(String, bool)> {
+        let Endings { record, .. } = self;
+        match ending {
+            Ending::Failed => {
+                let (most, is_all) = Failure::most_frequent(&record.failures)?;
+                Some((most.told(record.causes.most_frequent(most)), is_all))
+            }
+            Ending::Wrong => {
+                let statuses = record.statuses_ranked().into_iter();
+                let wrong = statuses.filter(|(status, _)| !is_refusal(*status));
+                let mut wrong: Vec<(String, u64)> =
+                    wrong.map(|(status, count)| (status.to_string(), count)).collect();
+                wrong.push(("another body".to_owned(), record.wrong_bodies));
+                wrong.retain(|(_, count)| *count > 0);
+                let is_all = wrong.len() == 1;
+                wrong.into_iter().max_by_key(|(_, count)| *count).map(|(most, _)| (most, is_all))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Endings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endings { tally, failures } = self;
+        let Endings { tally, .. } = self;
         let ended = Ending::ALL.map(|ending| {
             let mut name = ending.name().replace('_', " ");
-            if let (Ending::Failed, Some((most, is_all))) =
-                (ending, Failure::most_frequent(failures))
-            {
+            if let Some((most, is_all)) = self.why(ending) {
                 let most_of = if is_all { "" } else { "most of them: " };
-                name += &format!(" ({most_of}{})", most.words());
+                name += &format!(" ({most_of}{most})");
             }
             (tally.count(ending), name)
         });
         let not_sent = (tally.not_offered, "found no connection".to_owned());
         let bad = ended.into_iter().skip(1).chain([not_sent]).filter(|(count, _)| *count > 0);
         let bad: Vec<String> = bad.map(|(count, name)| format!("{count} {name}")).collect();
-        write!(f, "of {} ", tally.intended)?;
+        write!(f, "of {}: ", tally.intended)?;
         f.write_str(if bad.is_empty() { "all good" } else { "" })?;
         f.write_str(&bad.join(", "))
     }

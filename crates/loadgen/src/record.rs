@@ -1,13 +1,18 @@
 //! What is remembered of a run: histograms and counters whose size does not depend on how long
 //! the run is.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
 use crate::ending::{Ending, Failure, NotOffered};
 
+mod causes;
 mod tally;
 mod timeline;
 
+pub use causes::{Cause, Causes};
 pub use tally::Tally;
 pub use timeline::{Bucket, Timeline};
 
@@ -29,6 +34,13 @@ pub struct Record {
     pub connection_wait_us: Histogram<u64>,
     /// How often each [`Failure`] was seen, in the order of [`Failure::ALL`].
     pub failures: [u64; Failure::ALL.len()],
+    /// Why there was no connection, in the words of whoever refused it.
+    pub causes: Causes,
+    /// How many answers had which status, of those that were refusals or had a wrong one. A status
+    /// has three digits, so that there are a thousand of them at most.
+    pub statuses: BTreeMap<u16, u64>,
+    /// How many answers had a right status, but not the text that the scenario wants in a body.
+    pub wrong_bodies: u64,
     /// How many were not offered, in the order of [`NotOffered::ALL`].
     pub not_offered: [u64; NotOffered::ALL.len()],
     /// Requests that were sent a second time, because the service had closed a connection that it
@@ -96,6 +108,9 @@ impl Record {
             lag_us: histogram(),
             connection_wait_us: histogram(),
             failures: [0; Failure::ALL.len()],
+            causes: Causes::default(),
+            statuses: BTreeMap::new(),
+            wrong_bodies: 0,
             not_offered: [0; NotOffered::ALL.len()],
             resent: 0,
             connections_opened: 0,
@@ -215,6 +230,19 @@ impl Record {
         self.failures[failure as usize] += 1;
     }
 
+    /// Notes the status of an answer that was not right.
+    pub(crate) fn note_status(&mut self, status: u16) {
+        *self.statuses.entry(status).or_default() += 1;
+    }
+
+    /// The statuses of answers that were not right, and how many had each, the most frequent first.
+    pub fn statuses_ranked(&self) -> Vec<(u16, u64)> {
+        let mut ranked: Vec<(u16, u64)> =
+            self.statuses.iter().map(|(status, count)| (*status, *count)).collect();
+        ranked.sort_by_key(|(_, count)| Reverse(*count));
+        ranked
+    }
+
     fn tally(&mut self, phase: usize, class: usize, retry: bool) -> &mut Tally {
         let record = &mut self.phases[phase].classes[class];
         if retry { &mut record.retries } else { &mut record.first }
@@ -237,6 +265,11 @@ impl Record {
         absorb(&mut self.lag_us, &other.lag_us);
         absorb(&mut self.connection_wait_us, &other.connection_wait_us);
         sum(&mut self.failures, &other.failures);
+        self.causes.absorb(&other.causes);
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
+        }
+        self.wrong_bodies += other.wrong_bodies;
         sum(&mut self.not_offered, &other.not_offered);
         self.resent += other.resent;
         self.connections_opened += other.connections_opened;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::limit::LimitReport;
+use crate::scenario::read_text;
 
 mod compare;
 mod course;
@@ -65,6 +66,10 @@ pub struct Report {
 /// The files of a report.
 const JSON: &str = "report.json";
 const HTML: &str = "report.html";
+
+/// The most bytes of a report that is read. One of ten minutes with a dozen classes and phases has
+/// a fiftieth of it; a file that never ends must not fill the memory.
+const JSON_BYTES_MAX: u64 = 64 << 20;
 
 impl Report {
     /// A report without content: `tool` is who makes it, `at` when (RFC 3339, in UTC).
@@ -144,10 +149,10 @@ impl Report {
     /// Reads what [`Report::save`] wrote: the file for machines, or the folder that it is in.
     ///
     /// # Errors
-    /// When there is no such file, or no report in it.
+    /// When there is no such file, it has more than 64 MiB, or no report is in it.
     pub fn load(path: &Path) -> Result<Report, LoadError> {
         let file = if path.is_dir() { path.join(JSON) } else { path.to_owned() };
-        match std::fs::read_to_string(&file) {
+        match read_text(&file, JSON_BYTES_MAX) {
             Ok(text) => Report::from_json(&text).map_err(|error| LoadError::Read { file, error }),
             Err(error) => Err(LoadError::File { file, error }),
         }

@@ -45,26 +45,46 @@ pub struct Run {
 }
 
 /// Who decides when a request is sent.
-#[derive(Clone, Debug)]
-enum Load {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// A clock: see [`Run::open`].
     Open(Schedule),
-    Closed { users: usize, think: Duration, duration: Duration },
+    /// Users, each of whom waits for an answer before the next request: see [`Run::closed`].
+    Closed {
+        /// How many.
+        users: usize,
+        /// How long each thinks between two requests, about.
+        think: Duration,
+        /// How long they come.
+        duration: Duration,
+    },
+}
+
+impl Load {
+    /// How long requests are intended to be sent.
+    pub fn duration(&self) -> Duration {
+        match self {
+            Load::Open(schedule) => schedule.duration(),
+            Load::Closed { duration, .. } => *duration,
+        }
+    }
 }
 
 impl Run {
     /// An open model: requests come by the clock, whatever the service does. Latency counts from
     /// the moment at which each was intended.
     pub fn open(scenario: &Scenario, schedule: Schedule) -> Run {
-        Run::new(scenario, Load::Open(schedule))
+        Run::of(scenario, Load::Open(schedule))
     }
 
     /// A closed model: so many users, each of whom waits for the answer, thinks for about that
     /// time, and asks again. A service that stalls is asked less, which hides that it stalls.
     pub fn closed(scenario: &Scenario, users: usize, think: Duration, duration: Duration) -> Run {
-        Run::new(scenario, Load::Closed { users, think, duration })
+        Run::of(scenario, Load::Closed { users, think, duration })
     }
 
-    fn new(scenario: &Scenario, load: Load) -> Run {
+    /// Whichever of the two.
+    pub fn of(scenario: &Scenario, load: Load) -> Run {
         Run { scenario: scenario.clone(), load, seed: 1, threads: 1, phases: Vec::new() }
     }
 
@@ -114,10 +134,7 @@ impl Run {
 
     /// How long requests are intended to be sent.
     pub fn duration(&self) -> Duration {
-        match &self.load {
-            Load::Open(schedule) => schedule.duration(),
-            Load::Closed { duration, .. } => *duration,
-        }
+        self.load.duration()
     }
 
     /// Begins to send.

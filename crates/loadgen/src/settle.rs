@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tenfold_context::Moment;
 
-use crate::ending::{Ending, Failure};
+use crate::ending::Ending;
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::probe::{Endings, quantile_ms};
-use crate::record::Tally;
+use crate::record::Record;
 use crate::run::{Run, RunError};
 use crate::scenario::{Retries, Scenario, Share};
 
@@ -53,10 +53,9 @@ pub(crate) fn trickle(
 ) -> Result<Trickle, RunError> {
     let run = Run::closed(&well_behaved(scenario), 1, THINK, length);
     let outcome = follow(run, watch)?;
-    let record = &outcome.record;
     Ok(match outcome.stopped {
         true => Trickle::Stopped,
-        false => judge(&record.total(), &record.failures),
+        false => judge(&outcome.record),
     })
 }
 
@@ -93,14 +92,15 @@ pub(crate) fn well_behaved(scenario: &Scenario) -> Scenario {
     scenario
 }
 
-fn judge(tally: &Tally, failures: &[u64; Failure::ALL.len()]) -> Trickle {
+fn judge(record: &Record) -> Trickle {
+    let tally = &record.total();
     let right_us = tally.latencies_us(&[Ending::Good, Ending::Slow]);
     match (quantile_ms(&right_us, 0.5), quantile_ms(&right_us, 0.99)) {
         (Some(p50_ms), Some(p99_ms)) if tally.good_share() >= GOOD_SHARE_MIN => {
             Trickle::Well(Unloaded { p50_ms, p99_ms })
         }
         _ => {
-            let endings = Endings { tally, failures };
+            let endings = Endings { tally, record };
             Trickle::Unwell(format!("asked by one client alone, {endings}"))
         }
     }
@@ -120,28 +120,61 @@ fn as_at_first(now: Unloaded, unloaded: &Unloaded) -> Trickle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ending::Failure;
+    use crate::record::Finished;
 
-    fn tally(endings: &[(Ending, usize)]) -> Tally {
-        let mut tally = Tally::default();
+    fn record(endings: &[(Ending, usize)]) -> Record {
+        let mut record = Record::new(1, 1);
         for (ending, count) in endings {
             for _ in 0..*count {
-                tally.intended += 1;
-                tally.end(*ending, 2_000, Some(2_000));
+                record.intend(0, 0, false, 0);
+                record.finish(&Finished {
+                    phase: 0,
+                    class: 0,
+                    retry: false,
+                    intended: 0,
+                    sent: Some(0),
+                    ended: 2_000_000,
+                    ending: *ending,
+                });
             }
         }
-        tally
+        record
     }
 
     #[test]
     fn one_bad_answer_of_ten_is_forgiven_and_two_are_not() {
-        let judge = |endings: &[(Ending, usize)]| judge(&tally(endings), &[0; Failure::ALL.len()]);
+        let judge = |endings: &[(Ending, usize)]| judge(&record(endings));
         let one = judge(&[(Ending::Good, 9), (Ending::Failed, 1)]);
         assert!(matches!(one, Trickle::Well(Unloaded { p50_ms: 2.0, .. })));
         let Trickle::Unwell(why) = judge(&[(Ending::Good, 8), (Ending::Wrong, 2)]) else {
             panic!("two of ten were wrong");
         };
-        assert_eq!(why, "asked by one client alone, of 10 2 wrong");
+        assert_eq!(why, "asked by one client alone, of 10: 2 wrong");
         assert!(matches!(judge(&[]), Trickle::Unwell(_)), "nothing was answered");
+    }
+
+    #[test]
+    fn why_it_is_not_well_is_told_with_what_was_seen_of_it() {
+        let mut record = record(&[(Ending::Wrong, 9), (Ending::Refused, 4), (Ending::Failed, 3)]);
+        for status in [404, 404, 404, 404, 500, 503, 503, 503, 503] {
+            record.note_status(status);
+        }
+        record.wrong_bodies = 4;
+        for _ in 0..3 {
+            record.fail(Failure::Connect);
+            record.causes.note(Failure::Connect, "Connection refused");
+        }
+        let Trickle::Unwell(why) = judge(&record) else { panic!("none was good") };
+        assert_eq!(
+            why,
+            "asked by one client alone, of 16: 9 wrong (most of them: another body), 4 refused, \
+             3 failed (no connection: Connection refused)"
+        );
+        record.wrong_bodies = 0;
+        record.statuses.remove(&500);
+        let Trickle::Unwell(why) = judge(&record) else { panic!("none was good") };
+        assert!(why.contains("9 wrong (404), 4 refused"), "{why}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whom a client trusts, and what it offers to speak.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 
 use crate::run::StartError;
 use crate::scenario::{Behaviour, Protocol, Target};
@@ -46,6 +47,21 @@ impl Tls {
         };
         config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Tls { connector: TlsConnector::from(Arc::new(config)), name })
+    }
+}
+
+/// Why there is no agreement, in words that are the same for every connection: rustls tells how
+/// many seconds ago a certificate has expired.
+pub(crate) fn words(error: &io::Error) -> String {
+    let why = error.get_ref().and_then(|why| why.downcast_ref());
+    match why {
+        Some(Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => "TLS: the certificate has expired".to_owned(),
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        )) => "TLS: the certificate is not valid yet".to_owned(),
+        _ => format!("TLS: {error}"),
     }
 }
 

@@ -219,10 +219,11 @@ impl fmt::Display for Limit {
         match self {
             Limit::Connections { not_offered, spoilt, intended, wait_p99, connections_max } => {
                 let missed = not_offered + spoilt;
+                let connections = plain(*connections_max as u64, "connection");
                 write!(
                     f,
-                    "{missed} of {intended} requests found none of {connections_max} connections \
-                     free"
+                    "{missed} of {} found none of {connections} free",
+                    plain(*intended, "request")
                 )?;
                 if *spoilt > 0 {
                     write!(f, " in time: one in a hundred waited {wait_p99:.1?} or longer")?;
@@ -231,20 +232,23 @@ impl fmt::Display for Limit {
             }
             Limit::Files { not_offered, intended } => write!(
                 f,
-                "{not_offered} of {intended} requests got no connection, because too many files \
-                 were open (lower connections_max, or allow more open files: ulimit -n)"
+                "{not_offered} of {} got no connection, because too many files were open (lower \
+                 connections_max, or allow more open files: ulimit -n)",
+                plain(*intended, "request")
             ),
             Limit::Ports { not_offered, intended } => write!(
                 f,
-                "{not_offered} of {intended} requests got no connection, because this machine had \
-                 no port left to connect from (let the service keep connections open, lower the \
-                 rate, or widen net.ipv4.ip_local_port_range)"
+                "{not_offered} of {} got no connection, because this machine had no port left to \
+                 connect from (let the service keep connections open, lower the rate, or widen \
+                 net.ipv4.ip_local_port_range)",
+                plain(*intended, "request")
             ),
             Limit::Lag { p99, cpu_share, threads, cores } => {
                 let percent = (cpu_share * 100.0).round();
                 write!(f, "one request in a hundred was sent {p99:?} late or later, ")?;
                 if threads > cores {
-                    write!(f, "while {threads} threads took turns on {cores} cores, ")?;
+                    let cores = plain(*cores as u64, "core");
+                    write!(f, "while {threads} threads took turns on {cores}, ")?;
                 }
                 write!(f, "with {percent} % of its core in use ")?;
                 f.write_str(match *cpu_share >= CPU_SHARE_FULL {
@@ -256,6 +260,11 @@ impl fmt::Display for Limit {
             }
         }
     }
+}
+
+/// So many of them, with the ending that most words have; the digits as they are, to be searched.
+fn plain(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

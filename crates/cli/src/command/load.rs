@@ -4,6 +4,7 @@
 mod export_k6;
 mod interrupt;
 mod limit;
+mod offered;
 mod output;
 mod overload;
 mod progress;
@@ -187,10 +188,40 @@ fn above_zero(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a number above 0 is needed".to_owned())
 }
 
+/// A rate with as many digits as say something: there are services that hold one request in ten
+/// seconds.
+fn rate(per_second: f64) -> String {
+    if per_second >= 9.995 {
+        return format!("{per_second:.0}");
+    }
+    let written = format!("{per_second:.2}");
+    written.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A rate in a sentence.
+fn requests_per_second(rate: impl Display) -> String {
+    let written = rate.to_string();
+    let noun = if written == "1" { "request" } else { "requests" };
+    format!("{written} {noun} per second")
+}
+
 /// For flags that are a share.
 fn share(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|share| (0.0..=1.0).contains(share))
         .ok_or_else(|| "a share between 0 and 1 is needed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_told_with_the_digits_that_matter() {
+        let rates = [0.1, 0.5, 1.0, 1.239, 9.999, 12.6, 2_263.4].map(rate);
+        assert_eq!(rates, ["0.1", "0.5", "1", "1.24", "10", "13", "2263"]);
+        assert_eq!(requests_per_second(1.0), "1 request per second");
+        assert_eq!(requests_per_second(rate(0.5)), "0.5 requests per second");
+    }
 }

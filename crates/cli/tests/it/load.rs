@@ -11,6 +11,7 @@ mod bounds;
 mod compare;
 mod k6;
 mod lost;
+mod node;
 mod schema;
 mod service;
 mod terminal;
@@ -128,7 +129,7 @@ async fn a_service_that_is_not_there_has_no_limit_and_says_so() {
     let output = load("limit http://127.0.0.1:1/").await;
     check(&output, 1);
     assert!(output.stderr.contains("does not answer well, even without load"), "{}", output.stderr);
-    assert!(output.stderr.contains("(no connection, refused or unreachable)"), "{}", output.stderr);
+    assert!(output.stderr.contains("(no connection: Connection refused)"), "{}", output.stderr);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Whether requests waited for the database: for a connection of their own, or on a shared one.
 
 use super::{Kind, Resource, SHARE_NEAR, Use};
+use crate::report::words;
 use crate::scrape::Change;
 
 /// Connections of the exclusive lane: how many were held on the average, of those that there
@@ -8,12 +9,14 @@ use crate::scrape::Change;
 pub(super) fn pool(change: &Change) -> Option<Use> {
     let held = change.per_second("tenfold_db_pool_hold_seconds_sum", &[])?;
     let most = change.gauge("tenfold_db_pool_connections_max", &[]).filter(|most| *most > 0.0)?;
-    let mut evidence =
-        format!("{held:.1} of the {most:.0} connections that there may be were in use on average");
+    let mut evidence = format!(
+        "{held:.1} of the {} that there may be were in use on average",
+        words::counted(most.round() as u64, "connection", "connections")
+    );
     if let Some((wait, requests)) = change.mean("tenfold_db_pool_wait_seconds", &[]) {
         let wait_ms = wait * 1e3;
-        evidence +=
-            &format!(", and {requests:.0} requests waited {wait_ms:.1} ms for one on average");
+        let requests = words::counted(requests.round() as u64, "request", "requests");
+        evidence += &format!(", and {requests} waited {wait_ms:.1} ms for one on average");
     }
     let refused = change.grown("tenfold_db_pool_refused_total", &[]).unwrap_or_default();
     if refused > 0.0 {

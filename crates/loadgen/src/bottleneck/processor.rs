@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Kind, Resource, SHARE_FULL, SHARE_NEAR, Use};
+use crate::report::words;
 use crate::scrape::{Change, Core, MachineChange};
 
 /// What every Prometheus library calls the processor time of its process.
@@ -67,14 +68,17 @@ fn is_node(change: &Change) -> bool {
 pub(super) fn process(change: &Change) -> Option<Use> {
     let used = change.per_second(PROCESS_SECONDS, &[])?;
     let (cores, whose) = cores(change).filter(|_| is_credible(used, change))?;
-    let mut evidence = format!("its process used {used:.2} of {cores:.0} cores {whose}");
+    let mut evidence = format!(
+        "its process used {used:.2} of {} {whose}",
+        words::counted(cores.round() as u64, "core", "cores")
+    );
     if cores > 1.0
         && (used - used.round()).abs() < 0.06
         && used.round() >= 1.0
         && used < 0.9 * cores
     {
-        evidence +=
-            &format!(", as one that has only {:.0} threads to work with would", used.round());
+        let threads = words::counted(used.round() as u64, "thread", "threads");
+        evidence += &format!(", as one that has only {threads} to work with would");
     }
     Some(Use::new(Resource::ProcessCpu, used / cores, evidence, Kind::Processor))
 }
@@ -135,8 +139,12 @@ pub(super) fn machine(
             machine.busy_share * 1e2
         ),
         Looked::Together => format!(
-            "the machine's {} cores were busy {:.0} % of the time",
-            machine.cores,
+            "the machine's {} busy {:.0} % of the time",
+            if machine.cores == 1 {
+                "only core was".to_owned()
+            } else {
+                format!("{} cores were", machine.cores)
+            },
             machine.busy_share * 1e2
         ),
     };
@@ -195,8 +203,8 @@ fn look(machine: &MachineChange, generator: f64) -> Looked {
     });
     let fullest = full.max_by(|(one, _), (other, _)| one.busy_share.total_cmp(&other.busy_share));
     match fullest {
-        // When all are full it is not about a core.
-        Some((core, generator)) if machine.busy_share < SHARE_FULL => {
+        // When all are full, or there is but one, it is not about a core.
+        Some((core, generator)) if machine.busy_share < SHARE_FULL && machine.cores > 1 => {
             Looked::Core { core, generator }
         }
         _ => Looked::Together,

@@ -32,6 +32,7 @@ fn probe(rate: f64, verdict: Verdict) -> ProbeReport {
         why: String::new(),
         validity: String::new(),
         cpu_share: 0.0,
+        latencies_us: None,
     }
 }
 
@@ -201,6 +202,38 @@ fn go_is_understood() {
         Resource::ProcessCpu,
         0.975,
         "its process used 3.90 of 4 cores that GOMAXPROCS allows",
+    );
+}
+
+#[test]
+fn one_core_one_connection_and_one_request_are_not_many() {
+    let go = "process_cpu_seconds_total 0.98\ngo_sched_gomaxprocs_threads 1\n";
+    check(
+        [("", ""), ("process_cpu_seconds_total 0", go)],
+        Resource::ProcessCpu,
+        0.98,
+        "its process used 0.98 of 1 core that GOMAXPROCS allows",
+    );
+    let pool = "tenfold_db_pool_hold_seconds_sum 0.9\ntenfold_db_pool_connections_max 1\n\
+                tenfold_db_pool_wait_seconds_sum 0.5\ntenfold_db_pool_wait_seconds_count 1\n";
+    check(
+        [("", ""), ("", pool)],
+        Resource::Pool,
+        0.9,
+        "0.9 of the 1 connection that there may be were in use on average, and 1 request waited \
+         500.0 ms for one on average",
+    );
+    let alone = |busy_share| {
+        let mut seen = on(busy_share, 2000, seen("", ""));
+        let core = Core { number: 0, busy_share };
+        let machine = seen.change.machine.as_mut().unwrap();
+        (machine.cores, machine.shared) = (1, Some(core));
+        seen
+    };
+    let named = machine(alone(0.2), alone(0.9));
+    assert_eq!(
+        named.ranked[0].evidence,
+        "the machine's only core was busy 90 % of the time; the generator used 0.30 of one"
     );
 }
 

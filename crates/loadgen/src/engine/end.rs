@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::demand::{Later, Wish};
 use super::{Cut, Engine, Job, Seat};
-use crate::connection::NoConnection;
-use crate::ending::{Ending, Failure, NotOffered};
+use crate::ending::{Ending, Failure, NotOffered, is_refusal};
 use crate::plan::{nanos, seed_of};
 use crate::record::Finished;
 
@@ -22,15 +21,6 @@ pub(crate) enum End {
     /// It could not be sent.
     Unsent(NotOffered),
     Cut(Cut),
-}
-
-impl From<NoConnection> for End {
-    fn from(why: NoConnection) -> End {
-        match why {
-            NoConnection::Failed(failure) => End::Failed(failure),
-            NoConnection::Exhausted(reason) => End::Unsent(reason),
-        }
-    }
 }
 
 impl Engine {
@@ -57,7 +47,7 @@ impl Engine {
         let (ending, retry_after, again) = match end {
             End::Answer { status, body_is_right, retry_after } => {
                 let right = good.request.good.takes(status);
-                let refused = status == 429 || status == 503;
+                let refused = is_refusal(status);
                 let ending = match (right, refused) {
                     (true, _) if !body_is_right => Ending::Wrong,
                     (true, _) if latency > good.latency_max_ns => Ending::Slow,
@@ -65,6 +55,11 @@ impl Engine {
                     (false, true) => Ending::Refused,
                     (false, false) => Ending::Wrong,
                 };
+                match ending {
+                    Ending::Wrong if right => self.record.wrong_bodies += 1,
+                    Ending::Wrong | Ending::Refused => self.record.note_status(status),
+                    _ => {}
+                }
                 (ending, retry_after, !right && (refused || status >= 500))
             }
             End::Failed(failure) => {

@@ -51,6 +51,7 @@ mod tests {
             why: String::new(),
             validity: String::new(),
             cpu_share: 0.0,
+            latencies_us: None,
         };
         verdicts.iter().map(report).collect()
     }

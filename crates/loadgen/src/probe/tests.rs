@@ -74,7 +74,7 @@ fn too_many_bad_answers_are_told_by_their_kind() {
     };
     let report = judge(&outcome(bad), &DEMAND);
     assert_eq!(report.verdict, Verdict::NotHeld);
-    assert_eq!(report.why, "96.0 % were good, 99 % must be: of 200 4 refused, 4 timed out");
+    assert_eq!(report.why, "96.0 % were good, 99 % must be (of 200: 4 refused, 4 timed out)");
 }
 
 #[test]
@@ -226,6 +226,6 @@ fn the_load_has_the_shape_that_the_judge_expects() {
     assert_eq!(report.verdict, Verdict::NotHeld);
     assert_eq!(
         report.why,
-        "0.0 % were good, 99 % must be: of 4 4 failed (no connection, refused or unreachable)"
+        "0.0 % were good, 99 % must be (of 4: 4 failed (no connection: Connection refused))"
     );
 }

@@ -49,6 +49,10 @@ fn records_of_threads_add_up_whatever_their_widths() {
     short.intend(0, 0, true, 3 * SECOND_NS);
     short.finish(&Finished { retry: true, ..finished(3, 7, Ending::Refused) });
     short.fail(Failure::Reset);
+    short.causes.note(Failure::Connect, "refused");
+    for status in [500, 404, 404] {
+        short.note_status(status);
+    }
     short.intend(0, 0, false, 4 * SECOND_NS);
     short.skip((0, 0, false), 4 * SECOND_NS, NotOffered::Expired);
     for (mut into, from) in [(day(), short.clone()), (short, day())] {
@@ -61,6 +65,8 @@ fn records_of_threads_add_up_whatever_their_widths() {
         assert_eq!(into.timeline.buckets()[0].retries, 1);
         assert_eq!(into.timeline.buckets()[0].not_offered, 1);
         assert_eq!(into.failures(Failure::Reset), 1);
+        assert_eq!(into.causes.ranked().len(), 1);
+        assert_eq!(into.statuses_ranked(), [(404, 2), (500, 1)]);
         assert_eq!(into.not_offered(NotOffered::Expired), 1);
     }
 }

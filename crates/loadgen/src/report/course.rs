@@ -5,7 +5,9 @@ use hdrhistogram::Histogram;
 
 use crate::ending::{Ending, Failure, NotOffered};
 use crate::outcome::Outcome;
-use crate::record::{Bucket, Tally};
+use crate::record::{Bucket, Cause, Tally};
+use crate::report::words;
+use crate::validity::Validity;
 
 /// What was seen of a load from its beginning to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +26,13 @@ pub struct Course {
     pub connection_wait_us: Histogram<u64>,
     /// Why requests failed, and how often; only what happened.
     pub failures: Vec<(String, u64)>,
+    /// Why there was no connection, in the words of whoever refused it: the most frequent first.
+    pub causes: Vec<Cause>,
+    /// How many answers had which status, of those that were refusals or had a wrong one: the most
+    /// frequent first.
+    pub statuses: Vec<(u64, u64)>,
+    /// How many answers had a right status, but not the text that the scenario wants in a body.
+    pub wrong_bodies: u64,
     /// Why requests were not offered, and how often; only what happened.
     pub not_offered: Vec<(String, u64)>,
     /// Connections that were opened.
@@ -45,6 +54,17 @@ pub struct Stretch {
     pub until_s: f64,
     /// What was seen of each class, in the order of [`Course::classes`].
     pub classes: Vec<ClassCourse>,
+    /// How late the generator itself was with the requests of this part, in microseconds. None in
+    /// reports from before it was kept.
+    pub lag_us: Option<Histogram<u64>>,
+    /// How long they waited for a connection, in microseconds; of those that did.
+    pub connection_wait_us: Option<Histogram<u64>>,
+    /// Why requests of this part were not offered, and how often; only what happened.
+    pub not_offered: Vec<(String, u64)>,
+    /// What the generator lacked in this part, a sentence each without its full stop. It was the
+    /// service's doing where that kept the connections: see
+    /// [`PhaseReport::valid`](crate::PhaseReport::valid).
+    pub shortfalls: Vec<String>,
 }
 
 /// What was seen of one class in one stretch.
@@ -65,6 +85,9 @@ pub struct Attempts {
     pub intended: u64,
     /// Of these, how many the generator could not send.
     pub not_offered: u64,
+    /// Of these, how many were sent, but in vain, because they had waited for a connection: see
+    /// [`Tally::spoilt`](crate::Tally::spoilt).
+    pub spoilt: u64,
     /// Of these, how many had no ending yet when the load was stopped early.
     pub unfinished: u64,
     /// Latencies from the intended moment, in microseconds, by ending; only those that happened.
@@ -98,24 +121,11 @@ impl Course {
     /// What an outcome has to tell.
     pub fn of(outcome: &Outcome) -> Course {
         let record = &outcome.record;
-        let stretches = outcome.phases.iter().zip(&record.phases).map(|(phase, seen)| Stretch {
-            name: phase.name.clone(),
-            from_s: phase.from.as_secs_f64(),
-            until_s: phase.until.as_secs_f64(),
-            classes: seen
-                .classes
-                .iter()
-                .map(|class| ClassCourse {
-                    first: Attempts::of(&class.first),
-                    retries: Attempts::of(&class.retries),
-                    satisfied: class.satisfied,
-                })
-                .collect(),
-        });
+        let stretches = (0..outcome.phases.len()).map(|number| Stretch::of(outcome, number));
         let failures = Failure::ALL.map(|one| (one.name().to_owned(), record.failures(one)));
-        let not_offered =
-            NotOffered::ALL.map(|one| (one.name().to_owned(), record.not_offered(one)));
         let happened = |&(_, count): &(String, u64)| count > 0;
+        let statuses = record.statuses_ranked().into_iter();
+        let statuses = statuses.map(|(status, count)| (u64::from(status), count));
         Course {
             classes: outcome.classes.clone(),
             stretches: stretches.collect(),
@@ -124,7 +134,10 @@ impl Course {
             lag_us: record.lag_us.clone(),
             connection_wait_us: record.connection_wait_us.clone(),
             failures: failures.into_iter().filter(happened).collect(),
-            not_offered: not_offered.into_iter().filter(happened).collect(),
+            causes: record.causes.ranked(),
+            statuses: statuses.collect(),
+            wrong_bodies: record.wrong_bodies,
+            not_offered: reasons(&record.not_offered),
             connections_opened: record.connections_opened,
             connections_peak: record.connections_peak,
             bytes_read: record.bytes_read,
@@ -137,6 +150,12 @@ impl Course {
             sum.absorb(&stretch.total());
             sum
         })
+    }
+
+    /// Which answers were not right, the most frequent first: `503 × 1,204, 500 × 3`; none if all
+    /// were.
+    pub fn answers_in_words(&self) -> Option<String> {
+        words::answers(&self.statuses, self.wrong_bodies)
     }
 
     /// All of one class, by its place in [`Course::classes`].
@@ -156,6 +175,25 @@ impl Course {
 }
 
 impl Stretch {
+    fn of(outcome: &Outcome, number: usize) -> Stretch {
+        let (phase, seen) = (&outcome.phases[number], &outcome.record.phases[number]);
+        let classes = seen.classes.iter().map(|class| ClassCourse {
+            first: Attempts::of(&class.first),
+            retries: Attempts::of(&class.retries),
+            satisfied: class.satisfied,
+        });
+        Stretch {
+            name: phase.name.clone(),
+            from_s: phase.from.as_secs_f64(),
+            until_s: phase.until.as_secs_f64(),
+            classes: classes.collect(),
+            lag_us: Some(seen.lag_us.clone()),
+            connection_wait_us: Some(seen.connection_wait_us.clone()),
+            not_offered: reasons(&seen.not_offered),
+            shortfalls: shortfalls(outcome, number),
+        }
+    }
+
     /// All classes and attempts together.
     pub fn total(&self) -> Attempts {
         let mut sum = Attempts::default();
@@ -174,6 +212,7 @@ impl Attempts {
         Attempts {
             intended: tally.intended,
             not_offered: tally.not_offered,
+            spoilt: tally.spoilt,
             unfinished: tally.unfinished,
             latencies_us: latencies_us.collect(),
             service_us: tally.service_us().cloned(),
@@ -212,6 +251,7 @@ impl Attempts {
     fn absorb(&mut self, other: &Attempts) {
         self.intended += other.intended;
         self.not_offered += other.not_offered;
+        self.spoilt += other.spoilt;
         self.unfinished += other.unfinished;
         for (ending, latency_us) in &other.latencies_us {
             match self.latencies_us.iter_mut().find(|(one, _)| one == ending) {
@@ -246,6 +286,26 @@ impl Slice {
     pub fn count(&self, ending: Ending) -> u64 {
         self.endings.iter().filter(|(one, _)| *one == ending).map(|(_, count)| count).sum()
     }
+}
+
+/// Why requests were not offered, and how often; only what happened.
+fn reasons(not_offered: &[u64; NotOffered::ALL.len()]) -> Vec<(String, u64)> {
+    NotOffered::ALL
+        .into_iter()
+        .map(|reason| (reason.name().to_owned(), not_offered[reason as usize]))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+/// What was too little in one part of a load; of a load with a single part, in all of it.
+fn shortfalls(outcome: &Outcome, number: usize) -> Vec<String> {
+    let Validity::Generator(shortfalls) = &outcome.validity else { return Vec::new() };
+    let is_alone = outcome.phases.len() == 1;
+    let in_it = shortfalls.iter().filter(|shortfall| match &shortfall.phase {
+        Some((phase, _)) => *phase == number,
+        None => is_alone,
+    });
+    in_it.map(|shortfall| shortfall.limit.to_string()).collect()
 }
 
 fn add(into: &mut Histogram<u64>, other: &Histogram<u64>) {

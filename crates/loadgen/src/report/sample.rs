@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use crate::bottleneck::{Bottleneck, Resource, Saturation};
 use crate::ending::{Ending, Failure, NotOffered};
 use crate::limit::LimitReport;
@@ -88,21 +90,29 @@ pub(crate) fn outcome(multiples: &[(&str, f64)]) -> Outcome {
             let intended = phase as u64 * 5 * SECOND + (index as f64 / rate * 1e9) as u64;
             let class = usize::from(random.f64() < 0.2);
             record.intend(phase, class, false, intended);
-            record.lag_us.record(random.u64(20..200)).unwrap();
+            record.note_lag(phase, random.u64(20..200));
             let chance = random.f64() * rate / LIMIT;
             let (ending, latency_us) = match chance {
                 _ if chance < 0.97 => {
                     (Ending::Good, 900 + random.u64(0..2_000) * (phase as u64 + 1))
                 }
                 _ if chance < 1.0 => (Ending::Slow, 600_000),
-                _ if chance < 8.0 => (Ending::Refused, 400),
+                _ if chance < 8.0 => {
+                    record.note_status(if chance < 7.9 { 503 } else { 429 });
+                    (Ending::Refused, 400)
+                }
                 _ if chance < 9.8 => (Ending::TimedOut, 2_000_000),
                 _ if chance < 9.9 => {
                     record.skip((phase, class, false), intended, NotOffered::BacklogFull);
                     continue;
                 }
-                _ => {
+                _ if chance < 9.95 => {
                     record.fail(Failure::Reset);
+                    (Ending::Failed, 10_000)
+                }
+                _ => {
+                    record.fail(Failure::Handshake);
+                    record.causes.note(Failure::Handshake, "TLS: <i>nobody</i> trusts it");
                     (Ending::Failed, 10_000)
                 }
             };
@@ -167,6 +177,8 @@ fn probe(rate: f64) -> ProbeReport {
     let throughput = rate.min(LIMIT * 1.02);
     let concurrency = rate / LIMIT * 1.2 / (1.03 - (rate / LIMIT).min(1.0)) + 40.0 * over;
     let held = over == 0.0;
+    let mut latencies_us = Histogram::new(3).unwrap();
+    latencies_us.record((2_100.0 + 40_000.0 * over) as u64).unwrap();
     ProbeReport {
         rate,
         offered_per_second: rate,
@@ -174,6 +186,7 @@ fn probe(rate: f64) -> ProbeReport {
         goodput_per_second: throughput,
         p50_ms: Some(2.1 + 40.0 * over),
         p99_ms: (over < 0.9).then_some(9.0 + 400.0 * over),
+        latencies_us: Some(latencies_us),
         concurrency,
         throughput_per_second: throughput,
         trend: (!held).then_some(Trend { good_share: -over, p50_ms: 12.0, slope: over }),

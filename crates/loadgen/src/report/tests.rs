@@ -1,8 +1,14 @@
 //! The report as it is kept and read again.
 
+use std::time::Duration;
+
 use super::sample::report;
 use super::*;
+use crate::ending::Ending;
+use crate::outcome::Phase;
+use crate::record::{Finished, Record};
 use crate::search::{Found, Verdict};
+use crate::validity::{Limit, Shortfall, Validity};
 
 #[test]
 fn what_is_written_is_read_again() {
@@ -10,6 +16,8 @@ fn what_is_written_is_read_again() {
     let text = report.to_json();
     let again = Report::from_json(&text).unwrap();
     assert!(again.run == report.run && again.overload == report.overload, "every histogram");
+    let probes = |report: &Report| report.limit.as_ref().unwrap().probes.clone();
+    assert!(probes(&again) == probes(&report) && probes(&again)[0].latencies_us.is_some());
     assert_eq!(again.verdict(), report.verdict());
     assert!(again.to_json() == text, "to the last digit");
     assert!(again.to_html() == report.to_html());
@@ -37,6 +45,82 @@ fn unknown_fields_are_passed_over_and_absent_parts_are_none() {
     let again = Report::from_json(&text).unwrap();
     assert!(again.run.is_none() && again.limit.is_none());
     assert_eq!(again.verdict(), "Nothing was measured.");
+}
+
+/// A text without everything from here until there, that included, as an earlier version wrote it.
+fn without(text: &str, from: &str, until: &str) -> String {
+    let (before, after) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
+    format!("{before}{}", after.split_once(until).unwrap().1)
+}
+
+#[test]
+fn why_requests_failed_and_what_was_answered_instead_is_kept_and_shown() {
+    let mut report = report();
+    (report.run, report.limit) = (None, None);
+    let course = report.overload.as_ref().unwrap().course.clone();
+    let told = course.answers_in_words().unwrap();
+    assert!(told.starts_with("503 × ") && told.contains(", 429 × "), "{told}");
+    assert_eq!(course.causes.len(), 1);
+    let page = report.to_html();
+    assert!(page.contains(&format!("Answers that were not right, by status: {told}.")), "{told}");
+    assert!(page.contains("× TLS: &lt;i&gt;nobody&lt;/i&gt; trusts it."));
+    let text = report.to_json();
+    assert!(Report::from_json(&text).unwrap().overload == report.overload);
+
+    // A report of the same version from before these were kept.
+    let old = without(&text, "\"causes\": [", "\"wrong_bodies\": 0,");
+    let old = Report::from_json(&old).unwrap().overload.unwrap().course;
+    assert_eq!((old.answers_in_words(), old.causes.len()), (None, 0));
+    assert_eq!(old.failures, course.failures);
+}
+
+#[test]
+fn how_late_the_generator_was_and_what_it_lacked_is_kept_and_shown_by_phase() {
+    let limit = Limit::Connections {
+        not_offered: 7,
+        spoilt: 30,
+        intended: 9_000,
+        wait_p99: Duration::from_millis(1_900),
+        connections_max: 256,
+    };
+    let phase = Some((2, "10x".to_owned()));
+    let mut outcome = sample::outcome(&[("1x", 1.0), ("2x", 2.0), ("10x", 10.0)]);
+    outcome.record.phases[2].classes[0].first.spoilt = 30;
+    outcome.validity = Validity::Generator(vec![Shortfall { phase, limit }]);
+    let mut report = report();
+    (report.overload, report.limit) = (None, None);
+    report.run = Some(RunReport::of(&outcome, "a load"));
+    let course = &report.run.as_ref().unwrap().course;
+    let lags: Vec<u64> =
+        course.stretches.iter().map(|one| one.lag_us.as_ref().unwrap().len()).collect();
+    assert_eq!(lags, [2_000, 4_000, 20_000], "of each what was sent in it");
+    assert_eq!(course.stretches[0].shortfalls, [""; 0]);
+    assert_eq!(course.stretches[2].shortfalls.len(), 1);
+    assert_eq!(course.stretches[2].not_offered, course.not_offered, "only there");
+    assert_eq!(course.total().spoilt, 30);
+
+    let page = report.to_html();
+    for part in ["The generator, by phase", "not sent: backlog full", "sent in vain"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("What it lacked in 10×: 37 of 9000 requests found none of 256"));
+    let text = report.to_json();
+    assert!(Report::from_json(&text).unwrap().run == report.run);
+
+    // A report of the same version from before these were kept.
+    let mut old = report.clone();
+    for stretch in &mut old.run.as_mut().unwrap().course.stretches {
+        (stretch.lag_us, stretch.connection_wait_us) = (None, None);
+        (stretch.not_offered, stretch.shortfalls) = (Vec::new(), Vec::new());
+    }
+    let mut text = old.to_json();
+    for key in ["\"lag_us\": null,", "\"connection_wait_us\": null,", "\"spoilt\": 0,"] {
+        assert!(text.contains(key), "{key}");
+        text = text.replace(key, "");
+    }
+    let again = Report::from_json(&text).unwrap();
+    assert!(!again.to_html().contains("The generator, by phase"));
+    assert_eq!(again.verdict(), report.verdict());
 }
 
 #[test]
@@ -83,6 +167,8 @@ fn is_saved_beside_its_page_and_found_by_its_folder() {
     }
     let missing = Report::load(&folder.join("old.json")).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read ") && missing.contains("old.json"), "{missing}");
+    let endless = Report::load("/dev/zero".as_ref()).unwrap_err().to_string();
+    assert_eq!(endless, "cannot read /dev/zero: it is larger than 64 MiB");
     let wrong = Report::load(&folder.join("report.html")).unwrap_err().to_string();
     assert!(wrong.contains("report.html: is no report of a load"), "{wrong}");
     let error = report().save(&folder.join("report.json")).unwrap_err().to_string();
@@ -125,6 +211,42 @@ fn the_verdict_is_about_what_was_measured_last() {
 }
 
 #[test]
+fn the_verdict_of_a_load_is_a_sentence_however_its_requests_ended() {
+    let says = |endings: &[Ending]| {
+        let mut outcome = sample::outcome(&[]);
+        outcome.record = Record::new(1, 1);
+        outcome.phases =
+            vec![Phase { name: "all".to_owned(), from: Duration::ZERO, until: Duration::ZERO }];
+        for &ending in endings {
+            let finished = Finished {
+                phase: 0,
+                class: 0,
+                retry: false,
+                intended: 0,
+                sent: Some(0),
+                ended: 1_000_000,
+                ending,
+            };
+            outcome.record.intend(0, 0, false, 0);
+            outcome.record.finish(&finished);
+        }
+        let mut report = report();
+        (report.overload, report.limit) = (None, None);
+        report.run = Some(RunReport::of(&outcome, "a load"));
+        report.verdict()
+    };
+    let [good, failed, late] = [Ending::Good, Ending::Failed, Ending::TimedOut];
+    assert_eq!(says(&[failed]), "0 % of 1 request was good; all failed.");
+    assert_eq!(says(&[late, late, failed]), "0 % of 3 requests were good; most timed out.");
+    assert!(says(&[good, Ending::LeftEarly]).ends_with("; all others left early."));
+    assert!(
+        says(&[good, Ending::Refused, Ending::Refused, late])
+            .ends_with("; most others were refused.")
+    );
+    assert!(says(&[good, good]).starts_with("100 % of 2 requests were good; answers took "));
+}
+
+#[test]
 fn past_the_limit_the_verdict_says_what_is_left() {
     let mut report = report();
     let mut says = |times: usize, to_peak: f64, seconds: Option<f64>| {
@@ -144,6 +266,11 @@ fn past_the_limit_the_verdict_says_what_is_left() {
          best goodput, and it does not recover while it is watched."
     );
     let overload = report.overload.as_mut().unwrap();
+    overload.recovery.seconds = Some(0.0);
+    let page = report.to_html();
+    assert!(page.contains("<b>at once</b>") && page.contains("as soon as the last multiple was"));
+    let overload = report.overload.as_mut().unwrap();
+    overload.recovery.seconds = None;
     overload.phases[2].valid = false;
     let verdict = report.verdict();
     assert!(verdict.contains("at 10 times it keeps 50 %"), "{verdict}");

@@ -44,7 +44,7 @@ pub(super) fn bottleneck(limit: &LimitReport) -> Option<&Saturation> {
 }
 
 pub(super) fn limit(limit: &LimitReport) -> String {
-    let rate = |rate: f64| format!("{} requests per second", words::count(rate));
+    let rate = words::requests_per_second;
     let held = limit.limit_per_second;
     let mut sentence = match limit.found {
         Found::Limit { held, not_held } if limit.stopped => {
@@ -100,8 +100,7 @@ pub(super) fn overload(overload: &Overload) -> String {
     if overload.stopped {
         return "The load was stopped before its end.".to_owned();
     }
-    let limit =
-        format!("its limit of {} requests per second", words::count(overload.limit_per_second));
+    let limit = format!("its limit of {}", words::requests_per_second(overload.limit_per_second));
     let recovery = match overload.recovery.seconds {
         Some(0.0) => "is itself again at once".to_owned(),
         Some(seconds) => format!("is itself again after {}", words::seconds(seconds)),
@@ -147,9 +146,10 @@ pub(super) fn run(run: &RunReport) -> String {
         return format!("This says nothing of the service: {}.", run.validity);
     }
     let mut sentence = format!(
-        "{} of {} requests were good",
+        "{} of {} {} good",
         words::percent(total.good_share()),
-        words::count(total.intended as f64)
+        words::counted(total.intended, "request", "requests"),
+        if total.intended == 1 { "was" } else { "were" }
     );
     let right = [Ending::Good, Ending::Slow];
     let latency = |quantile| total.latency_ms(&right, quantile);
@@ -161,15 +161,36 @@ pub(super) fn run(run: &RunReport) -> String {
         );
     }
     if let Some(worst) = most_frequent_failure(&total) {
-        sentence += &format!("; most others were {worst}");
+        sentence += &format!("; {worst}");
     }
     sentence + "."
 }
 
-/// What most of those were that were not good, if they were more than one in a hundred.
+/// What most of those did that were not good, if they were more than one in a hundred: `most others
+/// were refused`.
 fn most_frequent_failure(total: &Attempts) -> Option<String> {
     let others = Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good);
     let (count, worst) =
         others.map(|ending| (total.count(ending), ending)).max_by_key(|one| one.0)?;
-    (count as f64 > 0.01 * total.intended as f64).then(|| worst.name().replace('_', " "))
+    let good = total.count(Ending::Good);
+    let who = match (good == 0, count + good == total.intended) {
+        (true, true) => "all",
+        (true, false) => "most",
+        (false, true) => "all others",
+        (false, false) => "most others",
+    };
+    (count as f64 > 0.01 * total.intended as f64).then(|| format!("{who} {}", did(worst)))
+}
+
+/// What they did, as a sentence has it.
+fn did(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Good => "were good",
+        Ending::Slow => "were slow",
+        Ending::Wrong => "were wrong",
+        Ending::Refused => "were refused",
+        Ending::TimedOut => "timed out",
+        Ending::Failed => "failed",
+        Ending::LeftEarly => "left early",
+    }
 }

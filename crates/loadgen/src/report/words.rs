@@ -20,6 +20,34 @@ pub(crate) fn count(number: f64) -> String {
     if number <= -0.5 { format!("-{grouped}") } else { grouped }
 }
 
+/// A rate in a sentence: `1 request per second`, `0.5 requests per second`.
+pub(crate) fn requests_per_second(rate: f64) -> String {
+    let written = count(rate);
+    let noun = if written == "1" { "request" } else { "requests" };
+    format!("{written} {noun} per second")
+}
+
+/// So many things of a kind: `1 core`, `12 cores`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number as f64), if number == 1 { one } else { many })
+}
+
+/// Statuses of answers that were not right, and how many had each: `503 × 1,204, 500 × 3`; none if
+/// there was none. The rarest of many are told together.
+pub(crate) fn answers(statuses: &[(u64, u64)], wrong_bodies: u64) -> Option<String> {
+    let times = |name: &str, number: u64| format!("{name} × {}", count(number as f64));
+    let (named, rest) = statuses.split_at(statuses.len().min(STATUSES_NAMED));
+    let mut parts: Vec<String> =
+        named.iter().map(|(status, number)| times(&status.to_string(), *number)).collect();
+    let rest: u64 = rest.iter().map(|(_, number)| number).sum();
+    parts.extend((rest > 0).then(|| times("others", rest)));
+    parts.extend((wrong_bodies > 0).then(|| times("another body", wrong_bodies)));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// A line holds so many.
+const STATUSES_NAMED: usize = 6;
+
 /// How long something took, given in milliseconds: `850 µs`, `12.3 ms`, `1.25 s`.
 pub(crate) fn milliseconds(ms: f64) -> String {
     if !ms.is_finite() {
@@ -119,6 +147,28 @@ mod tests {
         ] {
             assert_eq!(percent(share), written);
         }
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let cores = [0, 1, 2, 4_096].map(|number| counted(number, "core", "cores"));
+        assert_eq!(cores, ["0 cores", "1 core", "2 cores", "4,096 cores"]);
+        let rates = [0.5, 1.0, 1.4, 400.0].map(requests_per_second);
+        assert_eq!(rates[..2], ["0.5 requests per second", "1 request per second"]);
+        assert_eq!(rates[2..], ["1.4 requests per second", "400 requests per second"]);
+    }
+
+    #[test]
+    fn statuses_are_told_with_how_many_had_them_and_no_more_than_a_line_holds() {
+        assert_eq!(answers(&[], 0), None);
+        let told = answers(&[(503, 1_204), (500, 3)], 0);
+        assert_eq!(told.as_deref(), Some("503 × 1,204, 500 × 3"));
+        assert_eq!(answers(&[], 7).as_deref(), Some("another body × 7"));
+        let many: Vec<(u64, u64)> = (400..500).map(|status| (status, 500 - status)).collect();
+        let told = answers(&many, 1).unwrap();
+        assert!(told.starts_with("400 × 100, 401 × 99, "), "{told}");
+        assert!(told.chars().count() < 100, "{told}");
+        assert!(told.ends_with(", others × 4,465, another body × 1"), "{told}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A scenario as a script for k6, for those who have it: arrival-rate executors, the same
-//! requests, and the same thresholds.
+//! A scenario as a script for k6, for those who have it: the same load, the same requests, and the
+//! same thresholds.
 //!
 //! Options as in k6's documentation, "Options reference" and "Executors". Two things are never the
 //! same there and are said in the script: k6 counts latency from the moment of sending, and does
@@ -7,38 +7,34 @@
 //! lost is said there as well.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::text::{Escape, quoted};
 use super::{Protocol, Request, Scenario, Statuses, Text, Threshold};
-use crate::run::connections::CONNECTIONS_LEAST;
+use crate::run::Load;
+
+mod executor;
 
 const HEAD: &str = include_str!("k6/head.js");
 const TAIL: &str = include_str!("k6/tail.js");
 
-/// A script for k6 that offers so many requests per second for so long.
-pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
+/// A script for k6 that offers this load.
+pub fn k6_script(scenario: &Scenario, load: &Load) -> String {
     let mut script = String::new();
     for loss in k6_losses(scenario) {
         script += &format!("// Not in this script: {loss}.\n");
     }
     script += HEAD;
     let mut line = |text: String| writeln!(script, "{text}").expect("a string takes all");
-    // k6 takes whole numbers alone: a rate with a fraction is one per more time.
-    let (rate, unit_s) = if rate.fract() == 0.0 { (rate, 1) } else { ((rate * 60.0).round(), 60) };
-    let per_second = rate / f64::from(unit_s);
-    let users_max = (per_second * scenario.behaviour.timeout.as_secs_f64()).ceil().max(1.0);
-    let connections = scenario.behaviour.connections_max.unwrap_or(CONNECTIONS_LEAST) as f64;
-    let (users_max, users_first) = (users_max.max(connections), connections);
+    let (users, think_s) = match load {
+        Load::Open(_) => (0, 0.0),
+        Load::Closed { users, think, .. } => (*users, think.as_secs_f64()),
+    };
     line("export const options = {".to_owned());
     line("  scenarios: {".to_owned());
     line("    load: {".to_owned());
-    line("      executor: 'constant-arrival-rate',".to_owned());
-    line(format!("      rate: {},", rate.max(1.0)));
-    line(format!("      timeUnit: '{unit_s}s',"));
-    line(format!("      duration: '{}ms',", duration.as_millis()));
-    line(format!("      preAllocatedVUs: {users_first},"));
-    line(format!("      maxVUs: {users_max},"));
+    for option in executor::lines(load, &scenario.behaviour) {
+        line(format!("      {option}"));
+    }
     line("    },".to_owned());
     line("  },".to_owned());
     line("  thresholds: {".to_owned());
@@ -51,6 +47,8 @@ pub fn k6_script(scenario: &Scenario, rate: f64, duration: Duration) -> String {
     line(format!("  insecureSkipTLSVerify: {insecure},"));
     line("};\n".to_owned());
     line(format!("const TARGET = {};", quoted(&scenario.target.url())));
+    line(format!("const USERS = {users};"));
+    line(format!("const THINK_S = {think_s};"));
     line(format!("const CLIENTS = {};", scenario.behaviour.clients));
     line(format!("const FLOOD_SHARE = {};", scenario.behaviour.flood_share));
     line(format!("const TIMEOUT = '{}ms';\n", scenario.behaviour.timeout.as_millis()));
@@ -187,11 +185,17 @@ fn request(request: &Request, scenario: &Scenario) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
+    use crate::arrival::Schedule;
 
     fn parse(text: &str) -> Scenario {
         Scenario::parse(text, Path::new("")).unwrap()
+    }
+
+    fn load() -> Load {
+        Load::Open(Schedule::constant(10.0, Duration::from_secs(1)))
     }
 
     #[test]
@@ -215,7 +219,7 @@ mod tests {
             "#,
         );
         let losses = k6_losses(&scenario);
-        let script = k6_script(&scenario, 10.0, Duration::from_secs(1));
+        let script = k6_script(&scenario, &load());
         let comments = script.lines().take_while(|line| line.starts_with("//"));
         let said: Vec<&str> =
             comments.filter_map(|line| line.strip_prefix("// Not in this script: ")).collect();
@@ -235,7 +239,7 @@ mod tests {
     fn what_k6_can_do_is_no_loss() {
         let scenario = parse("target = \"http://a\"\n[[request]]\nclass = \"b-1\"\npath = \"/\"\n");
         assert_eq!(k6_losses(&scenario), [""; 0]);
-        let script = k6_script(&scenario, 10.0, Duration::from_secs(1));
+        let script = k6_script(&scenario, &load());
         assert!(!script.contains("Not in this script"));
     }
 }

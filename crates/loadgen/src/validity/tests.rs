@@ -71,6 +71,8 @@ fn more_threads_are_no_advice_where_there_are_no_cores_for_them() {
             )
         );
     }
+    let alone = told(0.3, 2, 1);
+    assert!(alone.contains(", while 2 threads took turns on 1 core, "), "{alone}");
     let full = format!("{late}, with 100 % of its core in use ");
     assert_eq!(told(1.0, 1, 2), format!("{full}(give it more threads)"));
     assert_eq!(told(1.0, 2, 2), format!("{full}(this machine has no more cores: lower the rate)"));

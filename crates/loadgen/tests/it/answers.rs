@@ -77,6 +77,12 @@ fn other_statuses_and_bodies_are_wrong_and_refusals_are_refusals() {
         assert!(tally.intended > 10);
         assert_eq!(tally.count(ending), tally.intended, "class {class}");
     }
+    // Of those that were not right it is told what they were.
+    let [wrong, refused, body] = [0, 1, 3].map(|class| record.class(class).intended);
+    assert_eq!(record.statuses[&404], wrong);
+    assert_eq!(record.statuses[&503] + record.statuses[&429], refused);
+    assert_eq!(record.statuses.len(), 3, "{:?}", record.statuses);
+    assert_eq!(record.wrong_bodies, body);
 }
 
 #[test]
@@ -104,6 +110,12 @@ fn nobody_there_is_measured_too() {
     let port = tenfold_testkit::free_port().unwrap();
     let record = offer(&format!("http://127.0.0.1:{port}"), "", 20).record;
     assert_eq!(record.failures(Failure::Connect), 20);
+    let causes = record.causes.ranked();
+    let [cause] = causes.as_slice() else { panic!("{causes:?}") };
+    assert_eq!(
+        (cause.failure.as_str(), cause.words.as_str(), cause.count),
+        ("connect", "Connection refused", 20)
+    );
 }
 
 #[test]

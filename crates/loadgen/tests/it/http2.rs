@@ -200,6 +200,10 @@ fn a_certificate_that_nobody_trusts_is_refused() {
     scenario.behaviour.ca_file = Some(other.certificate());
     let record = run(&scenario, 10).record;
     assert_eq!(record.failures(Failure::Handshake), 10);
+    let causes = record.causes.ranked();
+    let [cause] = causes.as_slice() else { panic!("{causes:?}") };
+    assert_eq!((cause.failure.as_str(), cause.count), ("handshake", 10));
+    assert!(cause.words.starts_with("TLS: invalid peer certificate: "), "{cause:?}");
     scenario.behaviour.ca_file = Some(signed.key());
     let load = tenfold_loadgen::Schedule::constant(1.0, SECOND);
     let error = tenfold_loadgen::Run::open(&scenario, load).run().unwrap_err().to_string();
@@ -212,6 +216,10 @@ fn who_does_not_speak_http2_is_no_server_of_it() {
     let record = offer(&server.url(), "[client]\nhttp = \"2\"\ntimeout = \"500ms\"\n", 10).record;
     let total = record.total();
     assert_eq!(total.count(Ending::Failed) + total.count(Ending::TimedOut), 10);
+    let causes = record.causes.ranked();
+    let said: u64 = causes.iter().map(|cause| cause.count).sum();
+    assert_eq!(said, record.failures(Failure::Handshake), "{causes:?}");
+    assert!(causes.iter().all(|cause| cause.words.starts_with("HTTP/2: ")), "{causes:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod http2;
 mod models;
 mod scenarios;
 mod server;
+mod streams;
 
 use std::path::Path;
 use std::time::Duration;

@@ -11,7 +11,9 @@ use super::interrupt::Interrupt;
 use super::output::{OutputArguments, code, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Asked, Problem, TargetArguments, above_zero, both, length, share};
+use super::{
+    Asked, Problem, TargetArguments, above_zero, both, length, rate, requests_per_second, share,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -85,7 +87,8 @@ impl Arguments {
     fn crossed(&self, limit: &LimitReport) -> Option<String> {
         let (at_least, found) = (self.at_least?, limit.limit_per_second);
         (found < at_least && !limit.stopped).then(|| {
-            format!("the limit is {found:.1} requests per second, {at_least} was demanded")
+            let found = requests_per_second(rate(found));
+            format!("the limit is {found}, {at_least} was demanded")
         })
     }
 }
@@ -135,12 +138,23 @@ pub(super) fn search(
     screen.say(&format!("searching the limit of {}", asked.scenario.target.url()));
     let mut progress = Progress::default();
     let mut number = 0;
+    // In a pipe each rest is worth one line at most.
+    let mut is_rest_told = false;
     let found = find(&asked.scenario, options, &mut |event| {
         match event {
-            LimitEvent::Resting { waited } if waited.as_millis() > 1_000 => {
+            LimitEvent::Resting { waited } if screen.is_live && *waited > REST_SHORT => {
                 screen.show(&format!("waiting until it is at rest: {:.0} s", waited.as_secs_f64()));
             }
-            LimitEvent::Probing { number: next, .. } => number = *next,
+            LimitEvent::Resting { waited } if *waited > REST_LONG && !is_rest_told => {
+                is_rest_told = true;
+                screen.say("     waiting until it is at rest");
+            }
+            LimitEvent::Probing { number: next, rate, duration } => {
+                (number, is_rest_told) = (*next, false);
+                if let Some(line) = long(number, *rate, *duration) {
+                    screen.say(&line);
+                }
+            }
             // In a pipe each probe is one line: what it came to.
             LimitEvent::Live { snapshot, .. } if screen.is_live => {
                 progress.see(&format!("{number:>3}"), snapshot, screen);
@@ -153,7 +167,7 @@ pub(super) fn search(
                     Verdict::Invalid => "not valid",
                 };
                 let line =
-                    format!("{number:>3}  {:>9.0}/s  {verdict:<9}  {}", probe.rate, probe.why);
+                    format!("{number:>3}  {:>9}/s  {verdict:<9}  {}", rate(probe.rate), probe.why);
                 screen.say(&if screen.is_live { clipped(&line, screen.width()) } else { line });
             }
         }
@@ -167,14 +181,42 @@ pub(super) fn search(
     Ok(found)
 }
 
+/// A rest that is not longer is not seen on a screen.
+const REST_SHORT: Duration = Duration::from_secs(1);
+
+/// Who reads lines in a pipe is told of a rest that is longer.
+const REST_LONG: Duration = Duration::from_secs(3);
+
+/// Who waits for longer than this is told for what.
+const PROBE_LONG: Duration = Duration::from_secs(5);
+
+/// What a long probe waits for, before it begins: a slow rate needs its time until there are enough
+/// requests to judge it by.
+fn long(number: usize, per_second: f64, duration: Duration) -> Option<String> {
+    let seconds = duration.as_secs_f64();
+    let requests = (per_second * seconds).round();
+    // A lasting probe is as long at any rate, and has many.
+    (duration > PROBE_LONG && requests < REQUESTS_FEW).then(|| {
+        let noun = if requests == 1.0 { "request" } else { "requests" };
+        format!(
+            "{number:>3}  {:>9}/s  takes {seconds:.0} s, because so few come: {requests:.0} {noun}",
+            rate(per_second)
+        )
+    })
+}
+
+/// So many requests are few for the time that they take.
+const REQUESTS_FEW: f64 = 100.0;
+
 /// What ends it, and how throughput grows: for whoever reads no report.
 fn explain(limit: &LimitReport, screen: &mut Screen) {
     screen.say("");
     let (low, high) = limit.interval;
-    let high = high.map_or("or more".to_owned(), |high| format!("to {high:.0}"));
+    let high = high.map_or("or more".to_owned(), |high| format!("to {}", rate(high)));
     screen.say(&format!(
-        "limit       {:.0} requests per second, {low:.0} {high}",
-        limit.limit_per_second
+        "limit       {}, {} {high}",
+        requests_per_second(rate(limit.limit_per_second)),
+        rate(low)
     ));
     if let Some(law) = &limit.law {
         screen.say(&format!(
@@ -206,4 +248,22 @@ pub(super) fn address(flag: &str, url: &str) -> Result<Address, Problem> {
 
 fn clipped(line: &str, width: usize) -> String {
     line.chars().take(width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_is_long_because_little_comes_is_announced() {
+        let told = |rate, seconds| long(7, rate, Duration::from_secs_f64(seconds));
+        assert_eq!(
+            told(0.5, 15.0).as_deref(),
+            Some("  7        0.5/s  takes 15 s, because so few come: 8 requests")
+        );
+        let one = told(0.1, 15.0).unwrap();
+        assert!(one.ends_with("takes 15 s, because so few come: 2 requests"), "{one}");
+        assert_eq!(told(0.5, 1.8), None, "that is no time");
+        assert_eq!(told(400.0, 6.0), None, "a rate that is held for long on purpose");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{SecondsFormat, Utc};
-use tenfold_loadgen::Report;
+use tenfold_loadgen::{Course, Report};
 
 use super::screen::Screen;
 use super::{Asked, CROSSED, GENERATOR, Problem, both};
@@ -96,6 +96,17 @@ pub(super) fn print_all(text: &str) -> Result<(), Problem> {
 
 fn not_printed(error: &io::Error) -> Problem {
     Problem::Failed(format!("the output cannot be written: {error}"))
+}
+
+/// What is known of why requests did not end well, beside how they ended: what was answered
+/// instead, and why there was no connection.
+pub(super) fn reasons(course: &Course, screen: &mut Screen) {
+    if let Some(answers) = course.answers_in_words() {
+        screen.say(&format!("answered instead  {answers}"));
+    }
+    for cause in &course.causes {
+        screen.say(&format!("no connection     {} × {}", cause.count, cause.words));
+    }
 }
 
 /// How the program ends after a load: what was not measured crosses nothing.

@@ -15,10 +15,12 @@ use tenfold_loadgen::{
 
 use super::interrupt::Interrupt;
 use super::limit::{SearchArguments, address, search};
-use super::output::{OutputArguments, code, report};
+use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
-use super::{Asked, Problem, TargetArguments, above_zero, both, length, share};
+use super::{
+    Asked, Problem, TargetArguments, above_zero, both, length, rate, requests_per_second, share,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -96,12 +98,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         Some(limit) => limit,
         None => {
             let limit = search(&asked, &search_options, &interrupt, &mut output.screen)?;
-            let (rate, found) = (limit.limit_per_second, limit.found);
+            let (held, found) = (limit.limit_per_second, limit.found);
             let is_over = limit.stopped || !limit.recovers();
             report.limit = Some(limit);
             // Without a limit there are no multiples of it.
             let is_valid = !matches!(found, Found::GeneratorFirst { .. });
-            if is_over || rate <= 0.0 || !is_valid {
+            if is_over || held <= 0.0 || !is_valid {
                 let is_stopped = report.limit.as_ref().is_some_and(|limit| limit.stopped);
                 if is_valid && !is_stopped && arguments.bounds() != OverloadBounds::default() {
                     report.crossed.push("there is no limit to go past".to_owned());
@@ -109,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
                 output.finish(&report)?;
                 return Ok(code(is_valid, &report));
             }
-            rate
+            held
         }
     };
     let options = OverloadOptions {
@@ -124,12 +126,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         ..OverloadOptions::of_limit(limit_per_second)
     };
     output.screen.say(&format!(
-        "going past {limit_per_second:.0} requests per second of {}",
+        "going past {} of {}",
+        requests_per_second(rate(limit_per_second)),
         asked.scenario.target.url()
     ));
     let seen = go(&asked, &options, &interrupt, &mut output.screen)?;
     table(&seen, &mut output.screen);
     let overload = tenfold_loadgen::Overload::of(&seen, &words);
+    reasons(&overload.course, &mut output.screen);
     let is_valid = overload.is_valid();
     report.overload = Some(overload);
     if is_valid {
@@ -173,7 +177,8 @@ impl VariantArguments {
         let mut words = Vec::new();
         let mut variants = Variants::default();
         if let Some(max) = self.retries {
-            words.push(format!("clients that got nothing ask again, up to {max} times"));
+            let often = if max == 1 { "once".to_owned() } else { format!("up to {max} times") };
+            words.push(format!("clients that got nothing ask again, {often}"));
             variants.retries = Some(Retries { max, ..behaviour.retries });
         }
         if let Some(share) = self.flood {
@@ -273,10 +278,10 @@ fn table(seen: &OverloadReport, screen: &mut Screen) {
         };
         let mark = if phase.valid { "" } else { "  not valid" };
         screen.say(&format!(
-            "{:>6} {:>11.0} {:>9.0} {:>5.0} % {:>12} {:>12} {:>7.1} %{mark}",
+            "{:>6} {:>11} {:>9} {:>5.0} % {:>12} {:>12} {:>7.1} %{mark}",
             phase.name,
-            phase.offered_per_second,
-            phase.goodput_per_second,
+            rate(phase.offered_per_second),
+            rate(phase.goodput_per_second),
             phase.goodput_to_peak * 100.0,
             latency(phase.good, |good| good.p50_ms),
             latency(phase.good, |good| good.p99_ms),

@@ -65,9 +65,11 @@ fn line(
     width: usize,
 ) -> String {
     let offered = rate(recent, |one| one.intended - one.not_offered);
-    let share = |of: fn(&Snapshot) -> u64| {
-        let ended = rate(recent, |one| Ending::ALL.iter().map(|ending| one.count(*ending)).sum());
-        if ended > 0.0 { rate(recent, of) / ended * 100.0 } else { 0.0 }
+    let ended = rate(recent, |one| Ending::ALL.iter().map(|ending| one.count(*ending)).sum());
+    // Where nothing has ended, nothing is known, which is another thing than nothing being good.
+    let share = |of: fn(&Snapshot) -> u64| match ended > 0.0 {
+        true => format!("{:.0}%", rate(recent, of) / ended * 100.0),
+        false => "-".to_owned(),
     };
     let good = share(|one| one.count(Ending::Good));
     let refused = share(|one| one.count(Ending::Refused));
@@ -76,7 +78,7 @@ fn line(
     let p50 = latency(last.and_then(|last| last.p50));
     let p99 = latency(last.and_then(|last| last.p99));
     let words = format!(
-        "{label} {elapsed:>4.0}s {offered:>6.0}/s good {good:>3.0}% refused {refused:>3.0}% \
+        "{label} {elapsed:>4.0}s {offered:>6.0}/s good {good:>4} refused {refused:>4} \
          p50 {p50:>6} p99 {p99:>6}"
     );
     let room = width.saturating_sub(words.chars().count() + 2);
@@ -143,6 +145,8 @@ mod tests {
         let line_of = |recent| line(label, &recent, &[1.0; 60], Glyphs::Blocks, WIDTH);
         assert!(line_of(snapshots(10_000_000)).chars().count() <= WIDTH);
         assert!(line_of(VecDeque::new()).contains("much longer"));
+        let nothing = line("load", &snapshots(0), &[], Glyphs::Ascii, WIDTH);
+        assert!(nothing.contains("0/s good    - refused    - p50"), "{nothing}");
         let narrow = line("load", &snapshots(10), &[1.0; 60], Glyphs::Ascii, 30);
         assert_eq!(narrow, "load    1s    400/s good  75% ");
     }

@@ -14,6 +14,7 @@ async fn a_crossed_threshold_of_a_run_is_99() {
     check(&output, 99);
     assert!(output.stdout.contains("threshold crossed: good_share is 0.000"), "{}", output.stdout);
     assert!(output.stdout.contains("refused"), "{}", output.stdout);
+    assert!(output.stdout.contains("\nanswered instead  503 × 50\n"), "{}", output.stdout);
 }
 
 /// A limit that is as high as what is offered at most: 40 per second.

@@ -64,7 +64,12 @@ class Rate {
   add(value, tags) { added[this.name].push([value, tags]); }
 }
 const Trend = Rate;
-const exec = { scenario: { iterationInTest: 0 } };
+const exec = {
+  scenario: { iterationInTest: 0 },
+  vu: { idInTest: 3, get iterationInScenario() { return exec.scenario.iterationInTest; } },
+};
+const slept = [];
+const sleep = (seconds) => slept.push(seconds);
 const asked = [];
 const http = {
   request(method, url, body, params) {
@@ -77,7 +82,7 @@ const http = {
 
 const THOUSAND: &str = "
 for (; exec.scenario.iterationInTest < 1000; exec.scenario.iterationInTest++) iterate();
-console.log(JSON.stringify({ options, asked, added }));
+console.log(JSON.stringify({ options, asked, added, slept }));
 ";
 
 /// What the script tells of itself, once k6's own modules are replaced.
@@ -108,7 +113,8 @@ async fn a_rich_scenario_asks_the_same_of_k6() {
     assert_eq!(script.stderr, "", "k6 can do all of it");
     let imports: Vec<&str> =
         script.stdout.lines().filter(|line| line.starts_with("import ")).collect();
-    let modules = ["'k6/http';", "'k6/execution';", "'k6/metrics';"];
+    let modules = ["'k6/http';", "'k6/execution';", "'k6/metrics';", "'k6';"];
+    assert_eq!(imports.len(), modules.len());
     assert!(imports.iter().zip(modules).all(|(line, end)| line.ends_with(end)), "{imports:?}");
     let told = told(&script.stdout);
 
@@ -157,6 +163,74 @@ async fn a_rich_scenario_asks_the_same_of_k6() {
     assert_eq!(added["good"].as_array().unwrap().len(), 1000);
     assert!(added["good"].as_array().unwrap().iter().all(|one| one[0] == true), "all were right");
     assert_eq!(added["latency"].as_array().unwrap().len(), 1000);
+    assert_eq!(told["slept"], json!([]), "whom a clock sends does not think");
+}
+
+/// What k6 is told of when requests come, and how long each iteration slept.
+async fn executor(flags: &str) -> (Value, Vec<f64>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, trace) = (folder.path().join("load.toml"), folder.path().join("trace.csv"));
+    fs::write(&file, RICH.replace("flood_share = 0.5", "")).unwrap();
+    fs::write(&trace, "second,rate\n100,30\n101,30\n102,0\n104,7.5\n").unwrap();
+    let flags = flags.replace("FILE", &trace.display().to_string());
+    let script = load(&format!("export-k6 {} {flags}", file.display())).await;
+    check(&script, 0);
+    let mut told = told(&script.stdout);
+    let slept = serde_json::from_value(told["slept"].take()).unwrap();
+    if flags.contains("--users") {
+        let client = |one: &Value| one["params"]["headers"]["x-customer"] == "client-2";
+        assert!(told["asked"].as_array().unwrap().iter().all(client), "each is one client");
+    }
+    (told["options"]["scenarios"]["load"].take(), slept)
+}
+
+/// As in k6's documentation: "Ramping arrival rate", and "Instant load increase" for the jumps.
+#[tokio::test]
+async fn a_rate_that_changes_is_one_of_k6_as_well() {
+    let ramping = |first: u32, unit: &str, stages: Value, users_max: u32| {
+        json!({
+            "executor": "ramping-arrival-rate",
+            "startRate": first,
+            "timeUnit": unit,
+            "stages": stages,
+            "preAllocatedVUs": 10,
+            "maxVUs": users_max,
+        })
+    };
+    let (ramp, slept) = executor("--ramp-from 10 --rate 100 --duration 30s").await;
+    let stages = json!([{ "target": 100, "duration": "30000ms" }]);
+    assert_eq!((ramp, slept), (ramping(10, "1s", stages, 150), Vec::new()));
+    let (steps, _) = executor("--steps 20,60 --duration 90s").await;
+    let stages = json!([
+        { "target": 20, "duration": "90000ms" },
+        { "target": 60, "duration": "0s" },
+        { "target": 60, "duration": "90000ms" },
+    ]);
+    assert_eq!(steps, ramping(20, "1s", stages, 90));
+    let (trace, _) = executor("--trace FILE").await;
+    let stages = json!([
+        { "target": 1800, "duration": "2000ms" },
+        { "target": 0, "duration": "0s" },
+        { "target": 0, "duration": "2000ms" },
+        { "target": 450, "duration": "0s" },
+        { "target": 450, "duration": "1000ms" },
+    ]);
+    assert_eq!(trace, ramping(1800, "60s", stages, 45));
+}
+
+/// As in k6's documentation: "Constant VUs", "sleep", and "k6/execution" for who it is.
+#[tokio::test]
+async fn users_who_think_are_users_of_k6_who_sleep() {
+    let (closed, slept) = executor("--users 20 --think 400ms --duration 30s").await;
+    let expected = json!({ "executor": "constant-vus", "vus": 20, "duration": "30000ms" });
+    assert_eq!(closed, expected);
+    // The third of twenty comes after its share of one time of thinking.
+    assert!((slept[0] - 0.4 * 2.0 / 20.0).abs() < 1e-9, "{}", slept[0]);
+    let thought = &slept[1..];
+    assert_eq!(thought.len(), 1000);
+    assert!(thought.iter().all(|seconds| (0.2..0.6).contains(seconds)), "{thought:?}");
+    let mean = thought.iter().sum::<f64>() / 1000.0;
+    assert!((0.35..0.45).contains(&mean), "{mean}");
 }
 
 #[tokio::test]

@@ -50,4 +50,5 @@ fn why_requests_failed_is_said() {
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("6  (6: no connection, refused or unreachable)"), "{said}");
+    assert!(said.contains("\nno connection     6 × Connection refused\n"), "{said}");
 }

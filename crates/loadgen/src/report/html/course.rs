@@ -1,10 +1,11 @@
 //! Pictures of a load's course: latencies and outcomes, second by second.
 
+use hdrhistogram::Histogram;
 use tenfold_chart::{Axis, Layer, Line, Phase, Plot, Rule, Spacing, Stack, Tone, Unit};
 
 use super::{Page, latency};
 use crate::ending::Ending;
-use crate::report::course::{Attempts, Course};
+use crate::report::course::{Attempts, Course, Stretch};
 use crate::report::overload::shown;
 use crate::report::words;
 
@@ -144,16 +145,86 @@ pub(super) fn generator(course: &Course, page: &mut Page) {
             .collect();
         page.paragraph(&format!("Failures: {}.", failures.join(", ")));
     }
-    let lag =
-        |quantile| words::milliseconds(course.lag_us.value_at_quantile(quantile) as f64 / 1e3);
+    if !course.causes.is_empty() {
+        let causes: Vec<String> = course
+            .causes
+            .iter()
+            .map(|cause| format!("{} × {}", words::count(cause.count as f64), cause.words))
+            .collect();
+        page.paragraph(&format!("Why there was no connection: {}.", causes.join("; ")));
+    }
+    if let Some(answers) = course.answers_in_words() {
+        page.paragraph(&format!("Answers that were not right, by status: {answers}."));
+    }
     page.paragraph(&format!(
-        "The generator opened {} connections, {} at one time, and was late by {} (p50) and {} \
-         (p99), which is part of the latencies.",
-        words::count(course.connections_opened as f64),
+        "The generator opened {}, {} at one time, and was late by {} (p50) and {} (p99), which is \
+         part of the latencies.",
+        words::counted(course.connections_opened, "connection", "connections"),
         words::count(course.connections_peak as f64),
-        lag(0.5),
-        lag(0.99)
+        waited(&course.lag_us, 0.5),
+        waited(&course.lag_us, 0.99)
     ));
+    // Reports from before it was kept per phase have none of it.
+    if course.stretches.len() > 1 && course.stretches.iter().any(|one| one.lag_us.is_some()) {
+        by_phase(course, page);
+    }
+    for stretch in &course.stretches {
+        for shortfall in &stretch.shortfalls {
+            let phase = match course.stretches.len() {
+                1 => String::new(),
+                _ => format!(" in {}", shown(&stretch.name)),
+            };
+            page.paragraph(&format!("What it lacked{phase}: {shortfall}."));
+        }
+    }
+}
+
+/// How late the generator was in each phase, and what it did not send, or sent in vain.
+fn by_phase(course: &Course, page: &mut Page) {
+    let mut reasons: Vec<&str> = Vec::new();
+    for (reason, _) in course.stretches.iter().flat_map(|stretch| &stretch.not_offered) {
+        if !reasons.contains(&reason.as_str()) {
+            reasons.push(reason);
+        }
+    }
+    let totals: Vec<Attempts> = course.stretches.iter().map(Stretch::total).collect();
+    let is_spoilt = totals.iter().any(|total| total.spoilt > 0);
+    let mut heads: Vec<String> =
+        ["phase", "late, p50", "late, p99", "waited for a connection, p99"]
+            .map(str::to_owned)
+            .to_vec();
+    heads.extend(reasons.iter().map(|reason| format!("not sent: {}", reason.replace('_', " "))));
+    heads.extend(is_spoilt.then(|| "sent in vain".to_owned()));
+    let count = |count: u64| match count {
+        0 => "–".to_owned(),
+        count => words::count(count as f64),
+    };
+    let rows = course.stretches.iter().zip(&totals).map(|(stretch, total)| {
+        let at = |histogram: &Option<Histogram<u64>>, quantile| match histogram {
+            Some(histogram) if !histogram.is_empty() => waited(histogram, quantile),
+            _ => "–".to_owned(),
+        };
+        let of = |reason: &str| {
+            let counts = stretch.not_offered.iter().filter(|(one, _)| one == reason);
+            counts.map(|(_, count)| count).sum()
+        };
+        let mut row = vec![
+            shown(&stretch.name),
+            at(&stretch.lag_us, 0.5),
+            at(&stretch.lag_us, 0.99),
+            at(&stretch.connection_wait_us, 0.99),
+        ];
+        row.extend(reasons.iter().map(|reason| count(of(reason))));
+        row.extend(is_spoilt.then(|| count(total.spoilt)));
+        row
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    page.table("The generator, by phase", &heads, &rows);
+}
+
+fn waited(histogram_us: &Histogram<u64>, quantile: f64) -> String {
+    words::milliseconds(histogram_us.value_at_quantile(quantile) as f64 / 1e3)
 }
 
 fn time() -> Axis {

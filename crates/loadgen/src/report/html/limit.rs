@@ -45,9 +45,8 @@ pub(super) fn section(limit: &LimitReport, page: &mut Page) {
     page.paragraph(&verdict::limit(limit));
     if let Some(unrecovered) = &limit.unrecovered {
         let warning = format!(
-            "The service did not come back after {} requests per second, though it was waited for \
-             {}: {}.",
-            words::count(unrecovered.after_rate),
+            "The service did not come back after {}, though it was waited for {}: {}.",
+            words::requests_per_second(unrecovered.after_rate),
             words::seconds(unrecovered.waited.as_secs_f64()),
             unrecovered.why
         );
@@ -202,8 +201,8 @@ fn what_ended_it(bottleneck: &Bottleneck, page: &mut Page) {
     }
     page.raw("</ul>\n");
     page.paragraph(&format!(
-        "Seen at {} requests per second, the lowest rate that was not held.",
-        words::count(bottleneck.rate)
+        "Seen at {}, the lowest rate that was not held.",
+        words::requests_per_second(bottleneck.rate)
     ));
 }
 

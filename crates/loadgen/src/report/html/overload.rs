@@ -41,6 +41,7 @@ pub(super) fn figures(overload: &Overload) -> Vec<Figure> {
         return figures;
     }
     let (value, note) = match overload.recovery.seconds {
+        Some(0.0) => ("at once".to_owned(), "it was itself again"),
         Some(seconds) => (words::seconds(seconds), "until it was itself again"),
         None => ("none".to_owned(), "within the time that was watched"),
     };
@@ -56,9 +57,8 @@ pub(super) fn section(
 ) {
     page.open("Past the limit");
     page.paragraph(&format!(
-        "Multiples of {} requests per second were offered one after the other, and half of it \
-         after that.{}{}",
-        words::count(overload.limit_per_second),
+        "Multiples of {} were offered one after the other, and half of it after that.{}{}",
+        words::requests_per_second(overload.limit_per_second),
         if overload.variants.is_empty() { "" } else { " On top of it: " },
         if overload.variants.is_empty() {
             String::new()
@@ -95,8 +95,8 @@ pub(super) fn section(
         by_class(overload, page);
     }
     page.paragraph(&format!(
-        "At most {} connections could be open at one time.",
-        words::count(overload.connections_max as f64)
+        "At most {} could be open at one time.",
+        words::counted(overload.connections_max as u64, "connection", "connections")
     ));
     generator(&overload.course, page);
     page.close();
@@ -105,6 +105,7 @@ pub(super) fn section(
 fn recovery(overload: &Overload) -> String {
     let why = &overload.recovery.why;
     match overload.recovery.seconds {
+        Some(0.0) => format!("It was itself again as soon as the last multiple was over: {why}."),
         Some(seconds) => {
             format!(
                 "It was itself again {} after the last multiple: {why}.",

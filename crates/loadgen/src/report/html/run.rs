@@ -18,7 +18,7 @@ pub(super) fn figures(run: &RunReport) -> Vec<Figure> {
                 0 => "–".to_owned(),
                 _ => words::percent(total.good_share()),
             },
-            format!("of {} requests", words::count(total.intended as f64)),
+            format!("of {}", words::counted(total.intended, "request", "requests")),
         ),
         figure(
             "goodput",

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::wire::{Wire, wire};
 use crate::ending::Ending;
+use crate::record::Cause;
 use crate::report::course::{Attempts, ClassCourse, Course, Slice, Stretch};
 use crate::report::run::RunReport;
 
@@ -25,16 +26,28 @@ wire! {
         lag_us: Histogram<u64>,
         connection_wait_us: Histogram<u64>,
         failures: Vec<(String, u64)>,
+        causes [default]: Vec<Cause>,
+        statuses [default]: Vec<(u64, u64)>,
+        wrong_bodies [default]: u64,
         not_offered: Vec<(String, u64)>,
         connections_opened: u64,
         connections_peak: u64,
         bytes_read: u64,
+    }
+    Cause {
+        failure: String,
+        words: String,
+        count: u64,
     }
     Stretch {
         name: String,
         from_s: f64,
         until_s: f64,
         classes: Vec<ClassCourse>,
+        lag_us [default]: Option<Histogram<u64>>,
+        connection_wait_us [default]: Option<Histogram<u64>>,
+        not_offered [default]: Vec<(String, u64)>,
+        shortfalls [default]: Vec<String>,
     }
     ClassCourse {
         first: Attempts,
@@ -44,6 +57,7 @@ wire! {
     Attempts {
         intended: u64,
         not_offered: u64,
+        spoilt [default]: u64,
         unfinished: u64,
         latencies_us: Vec<(Ending, Histogram<u64>)>,
         service_us: Option<Histogram<u64>>,

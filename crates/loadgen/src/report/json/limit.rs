@@ -1,5 +1,6 @@
 //! The search for the limit in JSON.
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ wire! {
         goodput_per_second: f64,
         p50_ms: Option<f64>,
         p99_ms: Option<f64>,
+        latencies_us [default]: Option<Histogram<u64>>,
         concurrency: f64,
         throughput_per_second: f64,
         trend: Option<Trend>,

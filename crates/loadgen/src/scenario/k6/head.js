@@ -5,6 +5,7 @@
 import http from 'k6/http';
 import exec from 'k6/execution';
 import { Rate, Trend } from 'k6/metrics';
+import { sleep } from 'k6';
 
 const good = new Rate('good');
 const latency = new Trend('latency', true);

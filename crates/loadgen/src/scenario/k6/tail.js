@@ -6,7 +6,14 @@ const known = {};
 
 export default function () {
   const iteration = exec.scenario.iterationInTest;
-  const client = Math.random() < FLOOD_SHARE ? 0 : uniform(0, CLIENTS - 1);
+  const user = exec.vu.idInTest - 1;
+  // Users come spread over one time of thinking, not in step.
+  if (USERS > 0 && exec.vu.iterationInScenario === 0) {
+    sleep((THINK_S * user) / USERS);
+  }
+  // Who comes again is the same client; whom a clock sends may be anybody.
+  const anybody = USERS > 0 ? user % CLIENTS : uniform(0, CLIENTS - 1);
+  const client = Math.random() < FLOOD_SHARE ? 0 : anybody;
   const request = choose();
   const tags = { class: request.class, name: request.name };
   const url = TARGET + request.path(iteration, client);
@@ -23,6 +30,10 @@ export default function () {
     request.captures.forEach(([name, pointer]) => capture(name, pointer, response));
   }
   good.add(isRight && response.timings.duration <= request.latencyMax, tags);
+  if (USERS > 0) {
+    // Half as long to one and a half times as long: people are no metronomes.
+    sleep(THINK_S * (0.5 + Math.random()));
+  }
 }
 
 function choose() {
