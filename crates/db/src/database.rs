@@ -208,6 +208,11 @@ impl Db {
         Db { lane: Lane::Exclusive, ..self.clone() }
     }
 
+    /// The same database with its single statements on the shared lane.
+    pub(crate) fn shared(&self) -> Db {
+        Db { lane: Lane::Shared, ..self.clone() }
+    }
+
     /// The same database with another deadline.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Deadline) -> Db {

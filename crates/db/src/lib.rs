@@ -8,10 +8,13 @@
 //! - **streams**: [`Db::stream`] and [`Db::stream_by_key`] read rows at their reader's pace,
 //!   never on a shared connection.
 //!
+//! Rows in bulk go in with one statement that is always the same: [`batch`].
+//!
 //! Every wait ends at the deadline of the [`Context`](tenfold_context::Context); every place in
 //! a line or on a connection goes back when the caller leaves, cleaned up if need be.
 
 mod address;
+mod batch;
 mod binds;
 mod cancel;
 mod connect;
@@ -39,6 +42,7 @@ mod transaction;
 mod types;
 
 pub use address::TargetSessionAttrs;
+pub use batch::{Batch, batch};
 pub use database::{Database, Db, ShardDatabase};
 pub use error::{Cause, Class, Error, Lane, PostgresError, Result};
 pub use migrate::{MigrateError, MigrationState, MigrationStatus};

@@ -8,6 +8,7 @@ mod certificates;
 mod kit;
 
 mod aside;
+mod batches;
 mod cancellation;
 mod cancelled_anywhere;
 mod commit_unknown;
@@ -22,3 +23,4 @@ mod streams;
 mod tls;
 mod transaction_options;
 mod transactions;
+mod types;
