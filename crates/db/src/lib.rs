@@ -13,7 +13,9 @@
 //! Every wait ends at the deadline of the [`Context`](tenfold_context::Context); every place in
 //! a line or on a connection goes back when the caller leaves, cleaned up if need be.
 
+mod abandoned;
 mod address;
+mod backoff;
 mod batch;
 mod binds;
 mod cancel;
@@ -26,15 +28,21 @@ mod lane;
 mod lanes;
 mod metrics;
 mod migrate;
+mod observer;
+mod oldest;
 mod open_ended;
 mod pool;
 mod pooled;
 mod query;
 mod refused;
+mod repeatable;
+mod replica;
 mod role;
 mod row;
 mod run;
+mod session;
 mod settings;
+mod slow;
 mod statements;
 mod stream;
 mod tls;
@@ -46,7 +54,9 @@ pub use batch::{Batch, batch};
 pub use database::{Database, Db, ShardDatabase};
 pub use error::{Cause, Class, Error, Lane, PostgresError, Result};
 pub use migrate::{MigrateError, MigrationState, MigrationStatus};
+pub use pool::{Holder, PoolSize};
 pub use query::{Statement, Yields};
+pub use replica::{Lsn, NoLsn, ReplicaReads};
 pub use settings::{DatabaseSettings, Pooler};
 pub use tls::SslMode;
 pub use transaction::{Begin, NamedBudget, Spent, Transaction};

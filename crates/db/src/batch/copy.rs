@@ -14,6 +14,7 @@ use tenfold_context::{Moment, aside};
 use super::{Collector, Row, write_fields};
 use crate::database::Db;
 use crate::error::{Error, Result};
+use crate::pool::Work;
 use crate::query::sql_of;
 use crate::types::{CustomTypes, MissingTypes};
 
@@ -65,7 +66,7 @@ impl Db {
         aside::aside("COPY on another connection", async move {
             let sql = copy_sql::<Tab, R>(&table)?;
             let began = Moment::now();
-            let exclusive = self.take_exclusive().await?;
+            let exclusive = self.take_exclusive(Work::Copy).await?;
             let connection = exclusive.connection();
             let running = connection.running();
             // What is looked up meanwhile goes another way: this connection is busy with COPY.
