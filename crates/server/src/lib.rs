@@ -58,7 +58,7 @@ mod socket;
 mod stream;
 mod tls;
 
-pub use admin::{Admin, AdminPages, BuildInfo, StartAdminError};
+pub use admin::{Admin, AdminPages, BuildInfo, Decided, StartAdminError};
 pub use bind::BindError;
 pub use drain::{DrainReport, Readiness};
 pub use extract::{Db, Json, Offload, Path, Query, Resources};
