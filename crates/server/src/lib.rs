@@ -66,5 +66,5 @@ pub use listen::{Server, Serving, StartServerError};
 pub use pipeline::App;
 pub use respond::{Error, Result};
 pub use settings::{AdminSettings, ServerSettings};
-pub use stream::{csv, json_array, ndjson};
+pub use stream::{csv, json_array, ndjson, raw};
 pub use tls::TlsError;
