@@ -3,6 +3,7 @@
 use crate::Outcome;
 
 // The benches themselves.
+mod export;
 mod floor;
 pub(crate) mod instructions;
 mod load;
@@ -38,6 +39,11 @@ const BENCHES: &[Bench] = &[
         name: "floor",
         what: "CPU per one-row read, the store against bare hyper and tokio-postgres: at most 1.6 ×",
         run: floor::run,
+    },
+    Bench {
+        name: "export",
+        what: "a million rows: rows per CPU second against the floor (at least 0.8 ×), memory, and others' latency",
+        run: export::run,
     },
     Bench {
         name: "instructions",
