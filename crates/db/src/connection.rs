@@ -500,7 +500,8 @@ impl Connection {
     }
 
     /// The answer to a statement has come to its end.
-    fn answered(&self, number: u64, key: Key) {
+    #[inline]
+    fn answered(&self, number: u64, key: &Key) {
         let took = self.line.answered(number, Moment::now());
         if took >= self.slow_after || self.line.has_left() {
             self.judge(number, Some(key), took);
@@ -511,7 +512,7 @@ impl Connection {
     /// whose callers have left. Several of these share the blame; it is only a suspicion, and one
     /// quick run elsewhere clears them of it.
     #[cold]
-    fn judge(&self, number: u64, key: Option<Key>, took: Duration) {
+    fn judge(&self, number: u64, key: Option<&Key>, took: Duration) {
         let Some(slow) = &self.slow else { return };
         let left = self.line.take_left(number);
         let Ok(suspects) = u32::try_from(left.len() + usize::from(key.is_some())) else { return };
@@ -520,7 +521,7 @@ impl Connection {
             return;
         }
         if left.is_empty() {
-            key.into_iter().for_each(|key| slow.slow(key, took));
+            key.into_iter().for_each(|key| slow.slow(key.clone(), took));
         } else {
             left.into_iter().flatten().for_each(|key| slow.slow(key, each));
         }

@@ -106,7 +106,7 @@ impl Connection {
             let task = self.runtime.spawn(async move {
                 let number = connection.line.send();
                 let prepared = connection.client.prepare_typed(&sql, &bind_types).await;
-                connection.answered(number, key);
+                connection.answered(number, &key);
                 let statement = prepared.map_err(Error::of_statement)?;
                 Ok(Prepared { statement, number })
             });

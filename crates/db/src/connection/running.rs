@@ -62,6 +62,7 @@ impl Running {
     }
 
     /// It is sent in this moment.
+    #[inline]
     pub(super) fn send(&mut self, key: Key) {
         self.sent = Some(Sent { number: self.connection.line.send(), key });
     }
@@ -73,8 +74,8 @@ impl Running {
     /// The answer has been read to its end.
     pub(crate) fn end(mut self) {
         self.ended = true;
-        if let Some(Sent { number, key }) = self.sent.take() {
-            self.connection.answered(number, key);
+        if let Some(Sent { number, key }) = &self.sent {
+            self.connection.answered(*number, key);
         }
     }
 }
