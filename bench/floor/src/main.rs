@@ -5,6 +5,7 @@
 //! when its connection to Postgres breaks it ends.
 
 mod answer;
+mod export;
 mod product;
 
 use std::convert::Infallible;
@@ -27,7 +28,7 @@ use product::Products;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Answers GET /products/{id} and nothing else.
+/// Answers GET /products/{id} and GET /export.json, and nothing else.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Address and port on which requests come in

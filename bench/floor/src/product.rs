@@ -7,10 +7,14 @@ use tokio_postgres::{Client, Error, Row, Statement};
 const BY_ID: &str = "SELECT id, sku, name, description, price_cents, stock, created_at \
     FROM products WHERE id = $1";
 
+/// As many at once as the store's export asks for.
+const AFTER: &str = "SELECT id, sku, name, description, price_cents, stock, created_at \
+    FROM products WHERE id > $1 ORDER BY id LIMIT 500";
+
 /// The store's product, field by field.
 #[derive(Debug, Serialize)]
 pub(crate) struct Product {
-    id: i64,
+    pub(crate) id: i64,
     sku: String,
     name: String,
     description: String,
@@ -23,17 +27,25 @@ pub(crate) struct Product {
 pub(crate) struct Products {
     client: Client,
     by_id: Statement,
+    after: Statement,
 }
 
 impl Products {
     pub(crate) async fn prepare(client: Client) -> Result<Products, Error> {
         let by_id = client.prepare(BY_ID).await?;
-        Ok(Products { client, by_id })
+        let after = client.prepare(AFTER).await?;
+        Ok(Products { client, by_id, after })
     }
 
     pub(crate) async fn find(&self, id: i64) -> Result<Option<Product>, Error> {
         let row = self.client.query_opt(&self.by_id, &[&id]).await?;
         row.map(|row| product(&row)).transpose()
+    }
+
+    /// The products with the next higher numbers.
+    pub(crate) async fn after(&self, id: i64) -> Result<Vec<Product>, Error> {
+        let rows = self.client.query(&self.after, &[&id]).await?;
+        rows.iter().map(product).collect()
     }
 }
 

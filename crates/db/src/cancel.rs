@@ -2,7 +2,9 @@
 //! protocol demands, and never over more than a few at once.
 
 use std::io;
+use std::time::Duration;
 
+use tenfold_telemetry::metrics::{Counter, Registry};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
@@ -14,17 +16,60 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::open_ended::OpenEnded;
 
+/// Time for one cancellation: a server that has not heard of it by then has to be given up.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Sends cancellations, a bounded number at a time.
 #[derive(Debug)]
 pub(crate) struct Canceller {
     connector: Connector,
     places: Semaphore,
+    metrics: CancelMetrics,
+}
+
+/// What became of cancellations.
+#[derive(Clone, Debug)]
+pub(crate) struct CancelMetrics {
+    sent: Counter,
+    failed: Counter,
+}
+
+impl CancelMetrics {
+    pub(crate) fn new(registry: &Registry) -> CancelMetrics {
+        let counter = |outcome| {
+            registry.counter(
+                "tenfold_db_cancels_total",
+                "Cancellations of statements that nobody waits for, by outcome.",
+                &[("outcome", outcome)],
+            )
+        };
+        CancelMetrics { sent: counter("success"), failed: counter("failure") }
+    }
 }
 
 impl Canceller {
-    /// For a pool of that many connections: a quarter of them may be cancelled at once.
-    pub(crate) fn new(connector: Connector, connections_max: usize) -> Canceller {
-        Canceller { connector, places: Semaphore::new(connections_max.div_ceil(4).max(1)) }
+    /// For a pool of that many connections.
+    pub(crate) fn new(
+        connector: Connector,
+        connections_max: usize,
+        metrics: CancelMetrics,
+    ) -> Canceller {
+        let places = Semaphore::new(Canceller::connections_max(connections_max));
+        Canceller { connector, places, metrics }
+    }
+
+    /// How many connections cancellations need at once, beside those of a pool of that many: a
+    /// quarter of them may be cancelled at a time, the next one waits.
+    pub(crate) fn connections_max(pool_connections_max: usize) -> usize {
+        pool_connections_max.div_ceil(4).max(1)
+    }
+
+    /// The pool has another number of connections from now on.
+    pub(crate) fn resize(&self, connections_max_before: usize, connections_max: usize) {
+        let before = Canceller::connections_max(connections_max_before);
+        let now = Canceller::connections_max(connections_max);
+        self.places.add_permits(now.saturating_sub(before));
+        self.places.forget_permits(before.saturating_sub(now));
     }
 
     /// Stops what runs on this connection, if anything does, at the server that it leads to and
@@ -32,6 +77,18 @@ impl Canceller {
     /// hit a statement that is sent afterwards.
     pub(crate) async fn cancel(&self, connection: &Connection) -> Result<()> {
         let Ok(_place) = self.places.acquire().await else { return Err(Error::Closed) };
+        let cancelled = tokio::time::timeout(CANCEL_TIMEOUT, self.send(connection)).await;
+        let cancelled = cancelled.unwrap_or_else(|_elapsed| {
+            Err(Error::unreachable("no answer to an attempt to cancel a statement"))
+        });
+        match &cancelled {
+            Ok(()) => self.metrics.sent.increment(),
+            Err(_) => self.metrics.failed.increment(),
+        }
+        cancelled
+    }
+
+    async fn send(&self, connection: &Connection) -> Result<()> {
         let place = connection.place();
         let (socket, mut end) = dial(place).await.map_err(Error::unreachable)?;
         let name = match place {

@@ -92,6 +92,27 @@ impl Connector {
         self
     }
 
+    /// The same under a name that tells it from those whose work it watches.
+    pub(crate) fn for_watching(mut self) -> Connector {
+        let name = self.session.get_application_name().unwrap_or_default();
+        let name = format!("{name} watch");
+        self.session.application_name(name);
+        self
+    }
+
+    /// One for each of the servers and its name; each takes its server, whatever that is.
+    pub(crate) fn each_server(&self) -> impl Iterator<Item = (String, Connector)> {
+        self.servers.iter().map(|server| {
+            let connector = Connector {
+                servers: Arc::new([server.clone()]),
+                last_good: Arc::default(),
+                target: TargetSessionAttrs::Any,
+                ..self.clone()
+            };
+            (server.to_string(), connector)
+        })
+    }
+
     pub(crate) fn pooler(&self) -> Pooler {
         self.pooler
     }

@@ -1,28 +1,39 @@
 //! One connection to Postgres, thin over tokio-postgres: it finds or prepares a statement, runs
 //! it, and knows whether it may be handed to somebody else afterwards.
 
+mod line;
+mod request;
+mod running;
+
 use std::num::NonZeroUsize;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context as TaskContext, Poll, ready};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel::pg::Pg;
-use futures_util::{Stream, TryStreamExt};
+use futures_util::TryStreamExt;
+use tenfold_context::Moment;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio_postgres::types::{IsNull, ToSql, Type};
-use tokio_postgres::{CancelToken, Client, RowStream};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{CancelToken, Client, SimpleQueryMessage};
 
-use crate::binds::Binds;
 use crate::connect::{Connected, Connector, Place};
 use crate::error::{Class, Error, Result};
-use crate::query::{Key, Statement, sql_of};
+use crate::query::{Key, Statement};
 use crate::row::PgRow;
+use crate::session::{self, Change};
 use crate::settings::Pooler;
-use crate::statements::{Found, Slot, Statements};
-use crate::types::{CustomTypes, MissingTypes, type_of};
+use crate::slow::SlowStatements;
+use crate::statements::Statements;
+use crate::types::{CustomTypes, MissingTypes};
+
+use line::Line;
+use request::{Form, Request, Text, Way, values};
+pub(crate) use running::{Left, Rows, Running};
+
+/// How long a connection waits to be told its number: a Postgres that is slower has other sorrows.
+const BACKEND_PID_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection and what it has prepared. Statements on one connection are pipelined: each is
 /// sent at once, and Postgres answers them in order.
@@ -43,53 +54,26 @@ pub(crate) struct Connection {
     abandoned: AtomicBool,
     /// Whether a transaction is open, or may be.
     in_transaction: AtomicBool,
+    /// Whether raw SQL has changed the session, so that the next one would find it changed.
+    session_changed: AtomicBool,
+    /// Whether it did so in a way that only the end of the session undoes.
+    session_spoilt: AtomicBool,
+    /// Whether others use the session at the same time, so that nobody may change it.
+    session_shared: bool,
     /// Whether this connection is at its end, though the socket may not have heard of it.
     broken: AtomicBool,
     /// The task that drives the socket.
     driver: AbortHandle,
-    /// How many answers have come to their end.
-    answers: AtomicUsize,
-}
-
-/// A query that has found its way to run on a connection: all that travels of it.
-struct Request {
-    key: Key,
-    binds: Binds,
-    way: Way,
-}
-
-enum Way {
-    Run(Form),
-    /// It is to be prepared, by whoever comes first.
-    Prepare(Slot, Box<Text>),
-}
-
-/// In which form a statement is run.
-enum Form {
-    Prepared(tokio_postgres::Statement),
-    /// It will hardly come again, says diesel, and so is run without a name.
-    Once(Box<Text>),
-}
-
-/// What has to be sent with a statement that Postgres does not know. It lies in a box, so that
-/// the usual request, which has none, is small to pass on.
-struct Text {
-    sql: Arc<str>,
-    bind_types: Vec<Type>,
-}
-
-impl Text {
-    fn of(query: &impl Statement, binds: &Binds) -> Result<Box<Text>> {
-        let bind_types = binds.types()?.iter().copied().map(type_of).collect();
-        let sql = sql_of(query)?;
-        match transaction_control(&sql) {
-            Some(word) => Err(Error::mistranslated(format!(
-                "{word} in raw SQL would leave others a connection with a transaction that \
-                 nobody knows of: use Db::transaction"
-            ))),
-            None => Ok(Box::new(Text { sql, bind_types })),
-        }
-    }
+    /// The single statements that are under way.
+    line: Line,
+    /// What learns of slow statements, where others wait behind them.
+    slow: Option<SlowStatements>,
+    /// What takes longer by itself is slow.
+    slow_after: Duration,
+    /// The number of its process in Postgres, once it has said so.
+    backend_pid: OnceLock<i32>,
+    /// Why it was stopped, if it was: what everybody hears who uses it then.
+    stopped: OnceLock<Error>,
 }
 
 impl Connection {
@@ -98,6 +82,24 @@ impl Connection {
     pub(crate) async fn open(
         connector: &Connector,
         statements_max: NonZeroUsize,
+    ) -> Result<(Arc<Connection>, JoinHandle<()>)> {
+        Connection::open_with(connector, statements_max, None).await
+    }
+
+    /// The same for a connection that others use at the same time: statements that change the
+    /// session are refused, and `slow` hears of those that hold it up.
+    pub(crate) async fn open_shared(
+        connector: &Connector,
+        statements_max: NonZeroUsize,
+        slow: SlowStatements,
+    ) -> Result<(Arc<Connection>, JoinHandle<()>)> {
+        Connection::open_with(connector, statements_max, Some(slow)).await
+    }
+
+    async fn open_with(
+        connector: &Connector,
+        statements_max: NonZeroUsize,
+        slow: Option<SlowStatements>,
     ) -> Result<(Arc<Connection>, JoinHandle<()>)> {
         let Connected { client, driver, place } = connector.connect().await?;
         let connection = Connection {
@@ -109,82 +111,107 @@ impl Connection {
             running: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
+            session_changed: AtomicBool::new(false),
+            session_spoilt: AtomicBool::new(false),
+            session_shared: slow.is_some(),
             broken: AtomicBool::new(false),
             driver: driver.abort_handle(),
-            answers: AtomicUsize::new(0),
+            line: Line::default(),
+            slow_after: slow.as_ref().map_or(Duration::MAX, SlowStatements::after),
+            slow,
+            backend_pid: OnceLock::new(),
+            stopped: OnceLock::new(),
         };
-        Ok((Arc::new(connection), driver))
-    }
-
-    /// Turns a query into what travels of it. `Err` names types of one's own that `types` has
-    /// to learn first.
-    fn request(
-        &self,
-        query: &impl Statement,
-        types: &Arc<CustomTypes>,
-    ) -> Result<Result<Request, MissingTypes>> {
-        let binds = match Binds::of(query, types)? {
-            Ok(binds) => binds,
-            Err(missing) => return Ok(Err(missing)),
-        };
-        let key = Key::of(query, &binds)?;
-        if !self.names_statements {
-            let way = Way::Run(Form::Once(Text::of(query, &binds)?));
-            return Ok(Ok(Request { key, binds, way }));
+        let connection = Arc::new(connection);
+        // Behind a pooler each transaction may have another process.
+        if connector.pooler() == Pooler::None {
+            tokio::spawn(Arc::clone(&connection).learn_backend_pid());
         }
-        let way = match self.statements.find(&key) {
-            Some(Found::Prepared(statement)) => Way::Run(Form::Prepared(statement)),
-            // It was kept because diesel allows it, and diesel's verdict goes by the key.
-            Some(Found::Slot(slot)) => Way::Prepare(slot, Text::of(query, &binds)?),
-            None if query.is_safe_to_cache_prepared(&Pg).map_err(Error::mistranslated)? => {
-                Way::Prepare(self.statements.slot(&key), Text::of(query, &binds)?)
-            }
-            None => Way::Run(Form::Once(Text::of(query, &binds)?)),
-        };
-        Ok(Ok(Request { key, binds, way }))
+        Ok((connection, driver))
     }
 
-    /// Looks up types of one's own first. The query itself is gone when the statement runs,
-    /// since the parts of a boxed query cannot be shared between threads.
+    /// Asks in front of the first statement, which does not wait for the answer.
+    async fn learn_backend_pid(self: Arc<Self>) {
+        let asked = self.client.simple_query("SELECT pg_catalog.pg_backend_pid()");
+        // Nobody needs it so much that an error of its own would be worth saying.
+        let Ok(Ok(answer)) = tokio::time::timeout(BACKEND_PID_TIMEOUT, asked).await else { return };
+        let pid = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        if let Some(pid) = pid {
+            let _ = self.backend_pid.set(pid);
+        }
+    }
+
+    /// The number of its process in Postgres, if it is known.
+    pub(crate) fn backend_pid(&self) -> Option<i32> {
+        self.backend_pid.get().copied()
+    }
+
+    /// Whoever uses it from now on, or waits for an answer on it, hears that error; false if it
+    /// has been stopped before. The caller ends it.
+    pub(crate) fn stop(&self, why: Error) -> bool {
+        let is_first = self.stopped.set(why).is_ok();
+        // So that it is not used again, however quickly it comes back.
+        self.broken.store(true, Ordering::Relaxed);
+        is_first
+    }
+
+    /// Looks up types of one's own first.
     async fn request_with(
         &self,
+        query: &mut impl Statement,
         types: &Arc<CustomTypes>,
         missing: MissingTypes,
-        query: impl Statement,
     ) -> Result<Request> {
         types.learn(&self.client, missing).await?;
-        self.request(&query, types)?.map_err(|_still_missing| {
+        self.request(query, types)?.map_err(|_still_missing| {
             Error::mistranslated("a type was looked up and is unknown still")
         })
     }
 
     /// Runs a query whose rows the caller reads.
+    ///
+    /// The query is lent as if it were to be changed, here and below, because the parts of a
+    /// boxed one cannot be shared between threads.
     pub(crate) async fn rows<Q: Statement>(
         self: &Arc<Self>,
-        query: Q,
+        query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<Rows> {
-        let running = Running::start(self);
-        let Request { key, binds, way } = match self.request(&query, types)? {
-            Ok(request) => request,
-            Err(missing) => self.request_with(types, missing, query).await?,
-        };
-        let form = match way {
-            Way::Run(form) => form,
-            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
-        };
-        let stream = match form {
-            Form::Prepared(statement) => self.client.query_raw(&statement, values(&binds)).await,
-            Form::Once(text) => {
-                let Text { sql, bind_types } = *text;
-                self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await
-            }
-        };
-        match stream {
-            Ok(stream) => Ok(Rows { stream, running: Some(running) }),
-            Err(error) => {
-                running.end();
-                Err(self.statement_failed(&key, types, error))
+        let mut again = false;
+        loop {
+            let mut running = Running::start(self);
+            let Request { key, binds, way } = match self.request(query, types)? {
+                Ok(request) => request,
+                Err(missing) => self.request_with(query, types, missing).await?,
+            };
+            let form = match way {
+                Way::Run(form) => form,
+                Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
+                    Ok(form) => form,
+                    Err(error) => {
+                        self.failed_to_run(running, types, error, &mut again)?;
+                        continue;
+                    }
+                },
+            };
+            running.send(key);
+            let stream = match form {
+                Form::Prepared(statement) => {
+                    self.client.query_raw(&statement, values(&binds)).await
+                }
+                Form::Once(text) => {
+                    let Text { sql, bind_types } = *text;
+                    self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await
+                }
+            };
+            match stream {
+                Ok(stream) => return Ok(Rows { stream, running: Some(running) }),
+                Err(error) => {
+                    self.failed_to_run(running, types, self.failed(error), &mut again)?;
+                }
             }
         }
     }
@@ -195,70 +222,102 @@ impl Connection {
     /// reading it.
     pub(crate) async fn first_row<Q: Statement>(
         self: &Arc<Self>,
-        query: Q,
+        query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<FirstRow> {
-        let running = Running::start(self);
-        let Request { key, binds, way } = match self.request(&query, types)? {
-            Ok(request) => request,
-            Err(missing) => self.request_with(types, missing, query).await?,
-        };
-        let form = match way {
-            Way::Run(form) => form,
-            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
-        };
-        let mut answer = FirstRow { row: None, superfluous: 0 };
-        let read = async {
-            let mut rows = pin!(match form {
-                Form::Prepared(statement) => {
-                    self.client.query_raw(&statement, values(&binds)).await?
+        let mut again = false;
+        loop {
+            let mut running = Running::start(self);
+            let Request { key, binds, way } = match self.request(query, types)? {
+                Ok(request) => request,
+                Err(missing) => self.request_with(query, types, missing).await?,
+            };
+            let form = match way {
+                Way::Run(form) => form,
+                Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
+                    Ok(form) => form,
+                    Err(error) => {
+                        self.failed_to_run(running, types, error, &mut again)?;
+                        continue;
+                    }
+                },
+            };
+            running.send(key);
+            let mut answer = FirstRow { row: None, superfluous: 0 };
+            let read = async {
+                let mut rows = pin!(match form {
+                    Form::Prepared(statement) => {
+                        self.client.query_raw(&statement, values(&binds)).await?
+                    }
+                    Form::Once(text) => {
+                        let Text { sql, bind_types } = *text;
+                        self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await?
+                    }
+                });
+                answer.row = rows.try_next().await?.map(PgRow::new);
+                while answer.row.is_some() && rows.try_next().await?.is_some() {
+                    answer.superfluous += 1;
                 }
-                Form::Once(text) => {
-                    let Text { sql, bind_types } = *text;
-                    self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await?
+                Ok(())
+            };
+            match read.await {
+                Ok(()) => {
+                    running.end();
+                    return Ok(answer);
                 }
-            });
-            answer.row = rows.try_next().await?.map(PgRow::new);
-            while answer.row.is_some() && rows.try_next().await?.is_some() {
-                answer.superfluous += 1;
+                Err(error) => {
+                    self.failed_to_run(running, types, self.failed(error), &mut again)?;
+                }
             }
-            Ok(())
-        };
-        let read = read.await;
-        running.end();
-        match read {
-            Ok(()) => Ok(answer),
-            Err(error) => Err(self.statement_failed(&key, types, error)),
         }
     }
 
     /// Runs a query for its effect; the number of rows it touched.
     pub(crate) async fn execute<Q: Statement>(
         self: &Arc<Self>,
-        query: Q,
+        query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<u64> {
-        let running = Running::start(self);
-        let Request { key, binds, way } = match self.request(&query, types)? {
-            Ok(request) => request,
-            Err(missing) => self.request_with(types, missing, query).await?,
-        };
-        let form = match way {
-            Way::Run(form) => form,
-            Way::Prepare(slot, text) => self.prepared(slot, text).await?,
-        };
-        let done = match form {
-            Form::Prepared(statement) => self.client.execute_raw(&statement, values(&binds)).await,
-            Form::Once(text) => {
-                let Text { sql, bind_types } = *text;
-                let values: Vec<_> = values(&binds).collect();
-                let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-                let typed: Vec<_> = values.zip(bind_types).collect();
-                self.client.execute_typed(&sql, &typed).await
+        let mut again = false;
+        loop {
+            let mut running = Running::start(self);
+            let Request { key, binds, way } = match self.request(query, types)? {
+                Ok(request) => request,
+                Err(missing) => self.request_with(query, types, missing).await?,
+            };
+            let form = match way {
+                Way::Run(form) => form,
+                Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
+                    Ok(form) => form,
+                    Err(error) => {
+                        self.failed_to_run(running, types, error, &mut again)?;
+                        continue;
+                    }
+                },
+            };
+            running.send(key);
+            let done = match form {
+                Form::Prepared(statement) => {
+                    self.client.execute_raw(&statement, values(&binds)).await
+                }
+                Form::Once(text) => {
+                    let Text { sql, bind_types } = *text;
+                    let values: Vec<_> = values(&binds).collect();
+                    let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+                    let typed: Vec<_> = values.zip(bind_types).collect();
+                    self.client.execute_typed(&sql, &typed).await
+                }
+            };
+            match done {
+                Ok(touched) => {
+                    running.end();
+                    return Ok(touched);
+                }
+                Err(error) => {
+                    self.failed_to_run(running, types, self.failed(error), &mut again)?;
+                }
             }
-        };
-        running.end();
-        done.map_err(|error| self.statement_failed(&key, types, error))
+        }
     }
 
     /// Runs SQL text with no values in it, several statements at once if it says so.
@@ -283,21 +342,32 @@ impl Connection {
     /// sent last shows, since Postgres answers in order. As long as answers come it waits for as
     /// many as there are; with none for `silence_max` it gives the connection up.
     pub(crate) async fn settle(&self, silence_max: Duration) {
+        let number = self.line.sent();
         let mut last = pin!(self.client.check_connection());
         loop {
-            let answers = self.answers.load(Ordering::Relaxed);
+            let heard = self.line.since();
             match tokio::time::timeout(silence_max, &mut last).await {
                 Ok(_answered_or_closed) => {
-                    self.answers.fetch_add(1, Ordering::Relaxed);
-                    return;
+                    let took = self.line.answered(number, Moment::now());
+                    return self.judge(number + 1, None, took);
                 }
-                Err(_elapsed) if self.answers.load(Ordering::Relaxed) != answers => {}
+                Err(_elapsed) if self.line.since() != heard => {}
                 Err(_elapsed) => {
                     tracing::warn!("connection given up on which postgres does not answer");
                     return self.give_up();
                 }
             }
         }
+    }
+
+    /// How long nothing has been heard from Postgres, if it has something to answer.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        self.line.silent_for(Moment::now())
+    }
+
+    /// When the last answer came to its end.
+    pub(crate) fn last_answer(&self) -> Moment {
+        self.line.since()
     }
 
     /// Ends the connection without a word to Postgres, which may not hear it. Whoever waits for
@@ -329,6 +399,33 @@ impl Connection {
         self.in_transaction.store(open, Ordering::Relaxed);
     }
 
+    /// Notes whether an SQL text that is about to be sent changes the session.
+    fn note_change(&self, sql: &str) -> Result<bool> {
+        let Some(change) = session::change(sql) else { return Ok(false) };
+        if self.session_shared {
+            return Err(Error::mistranslated(format!(
+                "{} in raw SQL would change the session of others on the shared lane: use \
+                 Db::exclusive or Db::transaction",
+                change.word()
+            )));
+        }
+        self.session_changed.store(true, Ordering::Relaxed);
+        if matches!(change, Change::Lasting(_)) {
+            self.session_spoilt.store(true, Ordering::Relaxed);
+        }
+        Ok(true)
+    }
+
+    /// Whether raw SQL has changed the session.
+    pub(crate) fn is_session_changed(&self) -> bool {
+        self.session_changed.load(Ordering::Relaxed)
+    }
+
+    /// Whether raw SQL has changed the session in a way that only its end undoes.
+    pub(crate) fn is_session_spoilt(&self) -> bool {
+        self.session_spoilt.load(Ordering::Relaxed)
+    }
+
     /// In which state the last user left it.
     pub(crate) fn left(&self) -> Left {
         if self.is_closed() {
@@ -338,6 +435,8 @@ impl Connection {
             Left::Running
         } else if self.in_transaction.load(Ordering::Relaxed) {
             Left::InTransaction
+        } else if self.is_session_changed() {
+            Left::SessionChanged
         } else {
             Left::Clean
         }
@@ -352,49 +451,99 @@ impl Connection {
     pub(crate) fn set_clean(&self) {
         self.abandoned.store(false, Ordering::Relaxed);
         self.in_transaction.store(false, Ordering::Relaxed);
+        self.session_changed.store(false, Ordering::Relaxed);
     }
 
-    /// Prepares a statement, unless somebody else has meanwhile. That goes on when the caller
-    /// leaves, because a name that was made in Postgres and forgotten here would stay there for
-    /// ever.
-    async fn prepared(self: &Arc<Self>, slot: Slot, text: Box<Text>) -> Result<Form> {
-        let Text { sql, bind_types } = *text;
-        let prepare = async {
-            let connection = Arc::clone(self);
-            let task = self.runtime.spawn(async move {
-                let prepared = connection.client.prepare_typed(&sql, &bind_types).await;
-                prepared.map_err(Error::of_statement)
-            });
-            task.await.unwrap_or(Err(Error::Closed))
-        };
-        slot.get_or_try_init(|| prepare).await.cloned().map(Form::Prepared)
-    }
-
-    fn statement_failed(
+    /// Takes note of an error, and forgets what Postgres does not accept any more because the
+    /// schema has changed. `Ok` says that the statement is to be prepared and sent again: once,
+    /// since Postgres refused it before it began with it, and not in a transaction, which the
+    /// error has ended.
+    #[cold]
+    fn failed_to_run(
         &self,
-        key: &Key,
+        running: Running,
         types: &CustomTypes,
-        error: tokio_postgres::Error,
-    ) -> Error {
-        let error = self.failed(error);
-        if let Some(said) = error.postgres() {
-            // Behind a pooler the driver has looked up a type that is newer than the connection,
-            // with a statement that another session has: the next connection knows the type.
-            if !self.names_statements && ["26000", "42P05"].contains(&said.code()) {
-                self.broken.store(true, Ordering::Relaxed);
-            }
-            let type_is_gone = is_gone_type(said.code(), said.message());
-            if type_is_gone {
-                types.forget();
-            }
-            if type_is_gone || is_stale(said.code(), said.message()) {
-                self.statements.forget(key);
-            }
+        error: Error,
+        again: &mut bool,
+    ) -> Result<()> {
+        let Some(said) = error.postgres() else {
+            running.end();
+            return Err(error);
+        };
+        // Behind a pooler the driver has looked up a type that is newer than the connection,
+        // with a statement that another session has: the next connection knows the type.
+        if !self.names_statements && ["26000", "42P05"].contains(&said.code()) {
+            self.broken.store(true, Ordering::Relaxed);
         }
-        error
+        let type_is_gone = said.is_type_gone();
+        if type_is_gone {
+            types.forget();
+        }
+        let is_stale = said.is_stale_statement();
+        let in_transaction = self.in_transaction.load(Ordering::Relaxed);
+        if is_stale && in_transaction {
+            // Begun again, the transaction must not stumble over its next statement.
+            self.statements.clear();
+        } else if (is_stale || type_is_gone)
+            && let Some(sent) = running.sent()
+        {
+            self.statements.forget(&sent.key, sent.number);
+        }
+        running.end();
+        let may = (is_stale || type_is_gone) && self.names_statements && !in_transaction && !*again;
+        if !may {
+            return Err(error);
+        }
+        *again = true;
+        tracing::debug!(error = &error as &dyn std::error::Error, "statement is prepared again");
+        Ok(())
+    }
+
+    /// The answer to a statement has come to its end.
+    #[inline]
+    fn answered(&self, number: u64, key: &Key) {
+        let took = self.line.answered(number, Moment::now());
+        if took >= self.slow_after || self.line.has_left() {
+            self.judge(number, Some(key), took);
+        }
+    }
+
+    /// Finds out whose time that was which an answer took: its own, or that of those before it
+    /// whose callers have left. Several of these share the blame; it is only a suspicion, and one
+    /// quick run elsewhere clears them of it.
+    #[cold]
+    fn judge(&self, number: u64, key: Option<&Key>, took: Duration) {
+        let Some(slow) = &self.slow else { return };
+        let left = self.line.take_left(number);
+        let Ok(suspects) = u32::try_from(left.len() + usize::from(key.is_some())) else { return };
+        let each = took / suspects.max(1);
+        if each < slow.after() {
+            return;
+        }
+        if left.is_empty() {
+            key.into_iter().for_each(|key| slow.slow(key.clone(), took));
+        } else {
+            left.into_iter().flatten().for_each(|key| slow.slow(key, each));
+        }
+    }
+
+    /// A statement goes on though its caller has left.
+    #[cold]
+    fn left_behind(&self, number: u64, key: Key) {
+        let Some(slow) = &self.slow else { return };
+        match self.line.working_at(number, Moment::now()) {
+            Some(took) if took >= slow.after() => {
+                slow.slow(key, took);
+                self.line.leave(number, None);
+            }
+            _ => self.line.leave(number, Some(key)),
+        }
     }
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
+        if let Some(why) = self.stopped.get() {
+            return why.clone();
+        }
         let error = Error::of_statement(error);
         if matches!(error.class(), Class::Unreachable | Class::Unknown) {
             self.broken.store(true, Ordering::Relaxed);
@@ -408,178 +557,4 @@ pub(crate) struct FirstRow {
     pub(crate) row: Option<PgRow>,
     /// How many rows came behind it.
     pub(crate) superfluous: u64,
-}
-
-/// Whether Postgres rejects a prepared statement because the schema changed under it.
-fn is_stale(code: &str, message: &str) -> bool {
-    code == "26000" || (code == "0A000" && message.contains("cached plan"))
-}
-
-/// Whether Postgres has no type of that number any more: somebody made the type anew.
-fn is_gone_type(code: &str, message: &str) -> bool {
-    code == "42704" || message.contains("cache lookup failed for type")
-}
-
-/// The word with which a text would begin or end a transaction, if it would.
-fn transaction_control(sql: &str) -> Option<&'static str> {
-    const WORDS: [&str; 8] =
-        ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"];
-    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
-    loop {
-        let comment_end = if rest.starts_with("--") {
-            rest.find('\n')
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map(|end| end + 1)
-        } else {
-            break;
-        };
-        rest = rest[comment_end? + 1..].trim_start();
-    }
-    let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next()?;
-    WORDS.into_iter().find(|control| word.eq_ignore_ascii_case(control))
-}
-
-/// How a connection was left by its last user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    Clean,
-    /// A statement whose answer nobody reads any more.
-    Running,
-    InTransaction,
-    Broken,
-}
-
-impl Left {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Left::Clean => "clean",
-            Left::Running => "running",
-            Left::InTransaction => "in_transaction",
-            Left::Broken => "broken",
-        }
-    }
-}
-
-/// A statement between its sending and the end of its answer. Dropped in between, it leaves a
-/// mark on the connection.
-#[derive(Debug)]
-pub(crate) struct Running {
-    connection: Arc<Connection>,
-    ended: bool,
-}
-
-impl Running {
-    fn start(connection: &Arc<Connection>) -> Running {
-        connection.running.fetch_add(1, Ordering::Relaxed);
-        Running { connection: Arc::clone(connection), ended: false }
-    }
-
-    /// The answer has been read to its end.
-    pub(crate) fn end(mut self) {
-        self.ended = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.ended {
-            self.connection.answers.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.connection.abandoned.store(true, Ordering::Relaxed);
-        }
-        self.connection.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The rows of one answer, as they come. Dropped before the end, it leaves the rest of the
-    /// answer to be thrown away, and the connection marked.
-    pub(crate) struct Rows {
-        #[pin]
-        stream: RowStream,
-        running: Option<Running>,
-    }
-}
-
-impl Stream for Rows {
-    type Item = Result<PgRow>;
-
-    #[inline]
-    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<PgRow>>> {
-        let this = self.project();
-        let row = match ready!(this.stream.poll_next(cx)) {
-            Some(Ok(row)) => return Poll::Ready(Some(Ok(PgRow::new(row)))),
-            Some(Err(error)) => Some(Err(match this.running {
-                Some(running) => running.connection.failed(error),
-                None => Error::of_statement(error),
-            })),
-            None => None,
-        };
-        // Postgres says nothing more about a statement after an error or the last row.
-        if let Some(running) = this.running.take() {
-            running.end();
-        }
-        Poll::Ready(row)
-    }
-}
-
-/// The values as the driver wants them.
-fn values(binds: &Binds) -> impl ExactSizeIterator<Item = Bind<'_>> {
-    binds.values().iter().map(|value| Bind(value.as_deref()))
-}
-
-/// A value that diesel has encoded already.
-#[derive(Debug)]
-struct Bind<'a>(Option<&'a [u8]>);
-
-impl ToSql for Bind<'_> {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut bytes::BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self.0 {
-            Some(bytes) => {
-                out.extend_from_slice(bytes);
-                Ok(IsNull::No)
-            }
-            None => Ok(IsNull::Yes),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn transaction_control_is_seen_through_case_space_and_comments() {
-        for sql in [
-            "BEGIN",
-            "begin isolation level serializable",
-            " ;\n commit",
-            "-- now\nROLLBACK",
-            "/* a */ -- b\n/* c */ savepoint s",
-            "End;",
-        ] {
-            assert!(transaction_control(sql).is_some(), "{sql:?}");
-        }
-        for sql in [
-            "SELECT 1 -- BEGIN",
-            "SELECT 'COMMIT'",
-            "beginning",
-            "",
-            "-- BEGIN",
-            "/* BEGIN",
-            "WITH abort AS (SELECT 1) SELECT * FROM abort",
-        ] {
-            assert_eq!(transaction_control(sql), None, "{sql:?}");
-        }
-    }
 }

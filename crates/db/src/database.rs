@@ -1,7 +1,7 @@
 //! The database as the service sees it, and as one request sees it.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tenfold_context::{Alarm, Context, Deadline, Late, Moment, Until, aside};
 use tenfold_overload::{Entrance, Limits};
@@ -9,18 +9,28 @@ use tenfold_telemetry::metrics::Registry;
 
 use crate::connect::Connector;
 use crate::connection::Connection;
-use crate::error::{Error, Lane, Result};
+use crate::error::{Class, Error, Lane, PostgresError, Result};
 use crate::lane::{Entry, SharedLane, SharedPlace};
 use crate::lanes::Lanes;
 use crate::metrics::DatabaseMetrics;
-use crate::pool::{Exclusive, Pool};
-use crate::query::{Statement, Yields};
+use crate::oldest;
+use crate::pool::{Exclusive, Pool, PoolSize, Work};
+use crate::query::{Key, Statement, Yields, sql_of};
+use crate::repeatable::is_read;
+use crate::replica::Replicas;
 use crate::run;
 use crate::settings::DatabaseSettings;
+use crate::slow::SlowStatements;
+use crate::stream::KnownKeys;
 use crate::types::CustomTypes;
 
 /// What work that has a transaction open is told that it waits for.
 const STATEMENT: &str = "a statement outside of it";
+
+/// How many connections may break under a read before its caller is told. The second may have
+/// been broken by the same thing, and nobody had noticed; one more is no accident, and it may be
+/// the read that breaks them.
+const LOST_MAX: u32 = 2;
 
 /// One Postgres, for the whole process. A clone is the same database.
 #[derive(Clone, Debug)]
@@ -31,10 +41,15 @@ struct Inner {
     settings: DatabaseSettings,
     connector: Connector,
     pool: Pool,
+    /// Filled when Postgres has been asked.
+    pool_size: OnceLock<PoolSize>,
     lanes: Lanes,
+    slow: SlowStatements,
     streams: Entrance,
     types: Arc<CustomTypes>,
+    known_keys: KnownKeys,
     metrics: DatabaseMetrics,
+    replicas: Replicas,
 }
 
 impl Database {
@@ -50,11 +65,38 @@ impl Database {
     ) -> Result<Database> {
         let connector = Connector::new(settings, application_name)?;
         let metrics = DatabaseMetrics::new(registry);
+        let types = Arc::default();
+        let replica = |settings: &DatabaseSettings, connector: Connector| {
+            let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
+            oldest::watch_ours(settings, &pool);
+            let replicas = Replicas::default();
+            Database::new(settings, connector, pool, metrics.clone(), Arc::clone(&types), replicas)
+        };
+        let replicas = Replicas::open(settings, application_name, &connector, registry, replica)?;
         let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
-        metrics.watch_pool(registry, &pool);
-        let lanes = Lanes::default();
-        metrics.watch_lanes(registry, &lanes);
-        let database = Database(Arc::new(Inner {
+        let database = Database::new(settings, connector, pool, metrics, types, replicas);
+        let Inner { pool, lanes, metrics, .. } = &*database.0;
+        metrics.watch_pool(registry, pool);
+        metrics.watch_lanes(registry, lanes);
+        metrics.watch_slow(registry, &database.0.slow);
+        let patience = database.0.connector.time_max();
+        let context = Context::new().with_deadline(Deadline::after(patience));
+        let size = database.0.pool.warm_up(&context).await?;
+        database.resize(size);
+        let Inner { settings, connector, pool, lanes, .. } = &*database.0;
+        oldest::watch(settings, connector, pool, lanes, registry);
+        Ok(database)
+    }
+
+    fn new(
+        settings: &DatabaseSettings,
+        connector: Connector,
+        pool: Pool,
+        metrics: DatabaseMetrics,
+        types: Arc<CustomTypes>,
+        replicas: Replicas,
+    ) -> Database {
+        Database(Arc::new(Inner {
             streams: Entrance::new(Limits {
                 places: settings.streams_max,
                 waiting_max: settings.pool_waiting_max,
@@ -62,29 +104,59 @@ impl Database {
             settings: settings.clone(),
             connector,
             pool,
-            lanes,
-            types: Arc::default(),
+            pool_size: OnceLock::new(),
+            lanes: Lanes::default(),
+            slow: SlowStatements::new(settings.shared_slow_after),
+            types,
+            known_keys: KnownKeys::default(),
             metrics,
-        }));
-        let patience = database.0.connector.time_max();
-        let context = Context::new().with_deadline(Deadline::after(patience));
-        database.0.pool.warm_up(&context).await?;
-        Ok(database)
+            replicas,
+        }))
     }
 
     /// The database as one shard sees it; call it on the shard's own runtime, which drives the
     /// connections of its shared lane.
     pub fn on_this_shard(&self) -> ShardDatabase {
-        let lane = SharedLane::open(&self.0.connector, &self.0.settings);
-        let shard = Arc::new(Shard { database: self.clone(), lane, alarm: Alarm::start() });
+        let Inner { connector, settings, slow, metrics, .. } = &*self.0;
+        let abandoned = metrics.abandoned.clone();
+        let lane = SharedLane::open(connector, settings, slow.clone(), abandoned);
+        let replicas = self.0.replicas.servers().iter();
+        let replicas = replicas.map(|replica| replica.database.on_this_shard()).collect();
+        let alarm = Alarm::start();
+        let shard = Arc::new(Shard { database: self.clone(), lane, alarm, replicas });
         self.0.lanes.add(&shard);
         ShardDatabase(shard)
+    }
+
+    /// How many connections the exclusive lane may have, and why.
+    pub fn pool_size(&self) -> Option<&PoolSize> {
+        self.0.pool_size.get()
+    }
+
+    /// Takes note of how many connections there may be, and says so.
+    fn resize(&self, size: PoolSize) {
+        let PoolSize { connections_max, why, is_too_much } = &size;
+        if *is_too_much {
+            tracing::warn!(connections_max, why, "postgres may refuse connections of the pool");
+        } else {
+            tracing::info!(connections_max, why, "the size of the pool");
+        }
+        // Streams have to leave connections to others.
+        let streams_max = self.0.settings.streams_max.min(connections_max - 1).max(1);
+        self.0.streams.set_places(streams_max);
+        for replica in self.0.replicas.servers() {
+            replica.database.0.pool.resize(*connections_max);
+            replica.database.0.streams.set_places(streams_max);
+        }
+        // It is called once.
+        let _ = self.0.pool_size.set(size);
     }
 
     /// Hands out nothing any more; what runs may finish.
     pub fn close(&self) {
         self.0.pool.close();
         self.0.streams.close();
+        self.0.replicas.close();
     }
 
     pub(crate) fn connector(&self) -> &Connector {
@@ -106,6 +178,8 @@ pub(crate) struct Shard {
     lane: SharedLane,
     /// Ends the waits for answers; a timer for each would cost more than the gate.
     alarm: Alarm,
+    /// The same of each replica.
+    replicas: Vec<ShardDatabase>,
 }
 
 impl Shard {
@@ -128,6 +202,7 @@ impl ShardDatabase {
     /// Sends nothing over the shared lane any more; what is in flight may finish.
     pub fn close(&self) {
         self.0.lane.close();
+        self.0.replicas.iter().for_each(ShardDatabase::close);
     }
 
     /// How many statements are in flight and waiting on the shared lane.
@@ -155,11 +230,7 @@ impl Db {
     /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
     #[track_caller]
     pub fn first<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<U>> {
-        aside::aside(STATEMENT, async move {
-            let place = self.enter().await?;
-            let statement = pin!(run::optional(place.connection(), self.types(), query));
-            self.note(&place, self.watch(statement).await)?.ok_or(Error::NotFound)
-        })
+        aside::aside(STATEMENT, self.first_row(query))
     }
 
     /// The first row of the answer, if there is one.
@@ -168,11 +239,7 @@ impl Db {
     /// See [`Error`].
     #[track_caller]
     pub fn optional<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Option<U>>> {
-        aside::aside(STATEMENT, async move {
-            let place = self.enter().await?;
-            let statement = pin!(run::optional(place.connection(), self.types(), query));
-            self.note(&place, self.watch(statement).await)
-        })
+        aside::aside(STATEMENT, self.optional_row(query))
     }
 
     /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
@@ -181,11 +248,28 @@ impl Db {
     /// See [`Error`].
     #[track_caller]
     pub fn load<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Vec<U>>> {
-        aside::aside(STATEMENT, async move {
-            let place = self.enter().await?;
-            let statement = pin!(run::load(place.connection(), self.types(), query));
-            self.note(&place, self.watch(statement).await)
-        })
+        aside::aside(STATEMENT, self.rows(query))
+    }
+
+    /// All rows of one chunk of a stream.
+    pub(crate) async fn load_at_once<U, Q: Yields<U>>(
+        &self,
+        mut statement: Q::Statement,
+        count: usize,
+    ) -> Result<run::Loaded<U>> {
+        let mut way = self.way(&statement);
+        loop {
+            let place = self.enter(&way).await?;
+            let answer = {
+                let (connection, types) = (place.connection(), self.types());
+                let run = run::load_at_once::<U, Q>(connection, types, &mut statement, count);
+                self.watch(pin!(run)).await
+            };
+            match self.note(&place, &way, answer) {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.again(&mut way, error, &statement)?,
+            }
+        }
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
@@ -193,11 +277,20 @@ impl Db {
     /// # Errors
     /// See [`Error`].
     #[track_caller]
-    pub fn execute(&self, query: impl Statement) -> impl Future<Output = Result<u64>> {
+    pub fn execute(&self, mut query: impl Statement) -> impl Future<Output = Result<u64>> {
         aside::aside(STATEMENT, async move {
-            let place = self.enter().await?;
-            let statement = pin!(run::execute(place.connection(), self.types(), query));
-            self.note(&place, self.watch(statement).await)
+            let mut way = self.way(&query);
+            loop {
+                let place = self.enter(&way).await?;
+                let answer = {
+                    let run = run::execute(place.connection(), self.types(), &mut query);
+                    self.watch(pin!(run)).await
+                };
+                match self.note(&place, &way, answer) {
+                    Ok(touched) => return Ok(touched),
+                    Err(error) => self.again(&mut way, error, &query)?,
+                }
+            }
         })
     }
 
@@ -206,6 +299,11 @@ impl Db {
     #[must_use]
     pub fn exclusive(&self) -> Db {
         Db { lane: Lane::Exclusive, ..self.clone() }
+    }
+
+    /// The same database with its single statements on the shared lane.
+    pub(crate) fn shared(&self) -> Db {
+        Db { lane: Lane::Shared, ..self.clone() }
     }
 
     /// The same database with another deadline.
@@ -236,17 +334,114 @@ impl Db {
         &self.inner().pool
     }
 
+    pub(crate) fn replicas(&self) -> &Replicas {
+        &self.inner().replicas
+    }
+
+    /// The same work on a replica.
+    pub(crate) fn on_replica(&self, index: usize) -> Option<Db> {
+        let shard = self.shard.0.replicas.get(index)?.clone();
+        Some(Db { shard, ..self.clone() })
+    }
+
+    /// Whether the shared lane is connected.
+    pub(crate) fn is_lane_up(&self) -> bool {
+        self.shard.0.lane.is_up()
+    }
+
     pub(crate) fn streams(&self) -> &Entrance {
         &self.inner().streams
     }
 
-    pub(crate) async fn take_exclusive(&self) -> Result<Exclusive> {
-        let taken = self.inner().pool.take(&self.context).await;
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.inner().known_keys
+    }
+
+    /// A connection of one's own, for work of that name.
+    pub(crate) async fn take_exclusive(&self, work: Work) -> Result<Exclusive> {
+        let taken = self.inner().pool.take(&self.context, work).await;
         taken.inspect_err(|error| self.metrics().failed(error))
     }
 
-    async fn enter(&self) -> Result<Place> {
-        match self.lane {
+    async fn first_row<U, Q: Yields<U>>(&self, query: Q) -> Result<U> {
+        let mut statement = query.into_statement();
+        let mut way = self.way(&statement);
+        loop {
+            let place = self.enter(&way).await?;
+            let answer = {
+                let (connection, types) = (place.connection(), self.types());
+                let run = run::optional::<U, Q>(connection, types, &mut statement);
+                self.watch(pin!(run)).await
+            };
+            match self.note(&place, &way, answer) {
+                Ok(row) => return row.ok_or(Error::NotFound),
+                Err(error) => self.again(&mut way, error, &statement)?,
+            }
+        }
+    }
+
+    async fn optional_row<U, Q: Yields<U>>(&self, query: Q) -> Result<Option<U>> {
+        match self.first_row(query).await {
+            Ok(row) => Ok(Some(row)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rows<U, Q: Yields<U>>(&self, query: Q) -> Result<Vec<U>> {
+        let mut statement = query.into_statement();
+        let mut way = self.way(&statement);
+        loop {
+            let place = self.enter(&way).await?;
+            let answer = {
+                let (connection, types) = (place.connection(), self.types());
+                let run = run::load::<U, Q>(connection, types, &mut statement);
+                self.watch(pin!(run)).await
+            };
+            match self.note(&place, &way, answer) {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.again(&mut way, error, &statement)?,
+            }
+        }
+    }
+
+    /// The way of a statement: over the shared lane, unless it has been slow there.
+    fn way(&self, statement: &impl Statement) -> Way {
+        let slow = match self.lane {
+            Lane::Shared => self.inner().slow.find(statement),
+            Lane::Exclusive | Lane::Stream => None,
+        };
+        let lane = if slow.is_some() { Lane::Exclusive } else { self.lane };
+        Way { lane, slow, lost: 0 }
+    }
+
+    /// Whether a statement that failed is to be run again: an error if not.
+    ///
+    /// - One that has waited for a lock for too long on the shared lane waits on the exclusive
+    ///   one: Postgres has undone it.
+    /// - A read whose connection broke before it was answered is read over another one.
+    #[cold]
+    fn again(&self, way: &mut Way, error: Error, statement: &impl Statement) -> Result<()> {
+        let waited_for_lock = error.postgres().is_some_and(PostgresError::is_lock_timeout);
+        let reason = if way.lane == Lane::Shared && waited_for_lock {
+            way.lane = Lane::Exclusive;
+            "lock"
+        } else if way.lost < LOST_MAX
+            && matches!(error.class(), Class::Unknown | Class::Unreachable)
+            && sql_of(statement).is_ok_and(|sql| is_read(&sql))
+        {
+            way.lost += 1;
+            "connection_lost"
+        } else {
+            self.metrics().failed(&error);
+            return Err(error);
+        };
+        self.metrics().run_again(reason);
+        Ok(())
+    }
+
+    async fn enter(&self, way: &Way) -> Result<Place<'_>> {
+        match way.lane {
             Lane::Shared => {
                 let entered = match self.shard.0.lane.enter(&self.context) {
                     Ok(Entry::Inside(place)) => Ok(place),
@@ -257,7 +452,7 @@ impl Db {
                 Ok(Place::Shared(place))
             }
             Lane::Exclusive | Lane::Stream => {
-                let exclusive = self.take_exclusive().await?;
+                let exclusive = self.take_exclusive(Work::Statement).await?;
                 Ok(Place::Exclusive { exclusive, since: Moment::now() })
             }
         }
@@ -270,12 +465,20 @@ impl Db {
     }
 
     /// Measures an answer, and what its absence is.
-    fn note<T>(&self, place: &Place, answer: Result<Result<T>, Late>) -> Result<T> {
-        let took = Moment::now().since(place.since());
-        self.metrics().statement(self.lane).record(took);
+    fn note<T>(&self, place: &Place<'_>, way: &Way, answer: Result<Result<T>, Late>) -> Result<T> {
+        let ended = match &answer {
+            // Its end has been seen just now, and the time with it.
+            Ok(_) => place.connection().last_answer(),
+            Err(Late) => Moment::now(),
+        };
+        let took = ended.since(place.since());
+        self.metrics().statement(way.lane).record(took);
+        if let Some(slow) = &way.slow {
+            self.inner().slow.ran_elsewhere(slow, took);
+        }
         let answer = answer.unwrap_or(Err(Error::DeadlinePassed { after: took }));
         place.note(&answer);
-        answer.inspect_err(|error| self.metrics().failed(error))
+        answer
     }
 
     fn inner(&self) -> &Inner {
@@ -283,13 +486,22 @@ impl Db {
     }
 }
 
+/// How a statement goes to Postgres.
+struct Way {
+    lane: Lane,
+    /// Its name among the slow statements, if it is one.
+    slow: Option<Key>,
+    /// How many connections broke under it.
+    lost: u32,
+}
+
 /// A place on a lane; given back when the statement is done or the caller leaves.
-enum Place {
-    Shared(SharedPlace),
+enum Place<'a> {
+    Shared(SharedPlace<'a>),
     Exclusive { exclusive: Exclusive, since: Moment },
 }
 
-impl Place {
+impl Place<'_> {
     fn connection(&self) -> &Arc<Connection> {
         match self {
             Place::Shared(place) => place.connection(),

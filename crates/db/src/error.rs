@@ -8,6 +8,7 @@ use std::time::Duration;
 use tenfold_overload::Refusal;
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::pool::Holder;
 use crate::transaction::Spent;
 
 /// What the methods of this crate return.
@@ -23,6 +24,14 @@ pub enum Error {
     Refused {
         /// The lane.
         lane: Lane,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The gate in front of the exclusive lane turned the query away, and a good part of its
+    /// connections had been held for longer than `database.pool_hold_max`; nothing was sent.
+    HeldTooLong {
+        /// Who had held one for longest.
+        holder: Box<Holder>,
         /// Why.
         refusal: Refusal,
     },
@@ -94,6 +103,26 @@ pub enum Error {
     Mistranslated {
         /// What could not be translated.
         cause: Cause,
+    },
+    /// A query cannot be read in chunks by key: its order is not that of a key, or its rows show
+    /// that it is none.
+    UnusableKey {
+        /// What is missing.
+        cause: Cause,
+    },
+    /// The reader of a stream took less than `database.stream_rate_min` and was kept no
+    /// connection for any more.
+    ReaderTooSlow {
+        /// How long the stream had been open.
+        after: Duration,
+    },
+    /// It kept a transaction open, and with it all that others have replaced since, for longer
+    /// than `database.transaction_age_max`, and its connection was closed.
+    Stopped {
+        /// How long it had had its connection.
+        after: Duration,
+        /// The limit.
+        limit: Duration,
     },
     /// The settings of the database cannot be used; the cause names them.
     Misconfigured {
@@ -238,9 +267,46 @@ impl PostgresError {
         [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(self.0.code())
     }
 
-    /// What it lost, if it lost against another transaction: one word for metrics.
+    /// Whether a prepared statement was refused because the schema has changed under it, or
+    /// because the session has lost it. Postgres had not begun with it.
+    pub(crate) fn is_stale_statement(&self) -> bool {
+        // Inside of a function it is that function's own statement. The message may be in any
+        // language, the routine is not.
+        if self.0.where_().is_some() {
+            return false;
+        }
+        match self.code() {
+            "26000" => true,
+            "0A000" => match self.0.routine() {
+                Some(routine) => routine == "RevalidateCachedQuery",
+                None => self.message().contains("cached plan"),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether Postgres has no type of that number any more: somebody made the type anew.
+    pub(crate) fn is_type_gone(&self) -> bool {
+        // An internal message is in English everywhere. The other code may come from anywhere
+        // within a function, but then it says where.
+        self.message().contains("cache lookup failed for type")
+            || (self.code() == "42704" && self.0.where_().is_none())
+    }
+
+    /// Whether it was stopped because it had waited for a lock for as long as may be, and not
+    /// because it did not want to wait.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.state() == &SqlState::LOCK_NOT_AVAILABLE
+            && self.0.routine() == Some("ProcessInterrupts")
+    }
+
+    /// What it lost, if it lost against another transaction, or against a change of the schema:
+    /// one word for metrics.
     pub(crate) fn conflict(&self) -> Option<&'static str> {
         let state = self.state();
+        if self.is_stale_statement() {
+            return Some("stale_statement");
+        }
         if state == &SqlState::T_R_SERIALIZATION_FAILURE {
             Some("serialization")
         } else if state == &SqlState::T_R_DEADLOCK_DETECTED {
@@ -293,15 +359,18 @@ impl Error {
         match self {
             Error::NotFound => Class::NotFound,
             // Late or not: nothing was sent, so trying again is safe.
-            Error::Refused { .. } => Class::Saturated,
+            Error::Refused { .. } | Error::HeldTooLong { .. } => Class::Saturated,
             Error::DeadlinePassed { .. }
             | Error::OverBudget { .. }
-            | Error::TransactionLate { .. } => Class::TooSlow,
+            | Error::TransactionLate { .. }
+            | Error::Stopped { .. }
+            | Error::ReaderTooSlow { .. } => Class::TooSlow,
             Error::Contended { .. } => Class::Conflict,
             Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
             Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
             Error::Postgres(error) => error.class(),
             Error::Mistranslated { .. }
+            | Error::UnusableKey { .. }
             | Error::Misconfigured { .. }
             | Error::TransactionOver { .. }
             | Error::TransactionParts { .. } => Class::Mistake,
@@ -338,6 +407,11 @@ impl Error {
         Error::Misconfigured { cause: Cause::new(error) }
     }
 
+    /// An order that cannot carry a stream from chunk to chunk.
+    pub(crate) fn unusable_key(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::UnusableKey { cause: Cause::new(error) }
+    }
+
     /// A query that diesel could not build, or a value that it could not read.
     pub(crate) fn mistranslated(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::Mistranslated { cause: Cause::new(error) }
@@ -355,6 +429,11 @@ impl fmt::Display for Error {
             Error::Refused { lane, refusal } => {
                 write!(f, "the {lane} lane to the database is taken: {refusal}")
             }
+            Error::HeldTooLong { holder, refusal } => write!(
+                f,
+                "connections of the exclusive lane are held past database.pool_hold_max, one of \
+                 them by {holder}: {refusal}"
+            ),
             Error::Unreachable { cause } => write!(f, "cannot reach Postgres: {cause}"),
             Error::ConnectionLost { cause } => {
                 write!(f, "the connection to Postgres broke while a statement ran: {cause}")
@@ -401,6 +480,24 @@ impl fmt::Display for Error {
             Error::Mistranslated { cause } => {
                 write!(f, "a query or its answer could not be translated: {cause}")
             }
+            Error::UnusableKey { cause } => write!(
+                f,
+                "a stream by key is not possible: {cause}. Db::stream reads any query, with a \
+                 connection held meanwhile"
+            ),
+            Error::ReaderTooSlow { after } => write!(
+                f,
+                "the stream was ended after {} ms, since its reader took less than \
+                 database.stream_rate_min",
+                after.as_millis()
+            ),
+            Error::Stopped { after, limit } => write!(
+                f,
+                "stopped after {} ms: no transaction may be open for longer than \
+                 database.transaction_age_max, {} ms",
+                after.as_millis(),
+                limit.as_millis()
+            ),
             Error::Misconfigured { cause } => write!(f, "{cause}"),
             Error::Closed => f.write_str("the database is closed: the service is stopping"),
         }

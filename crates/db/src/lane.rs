@@ -14,12 +14,14 @@ use std::time::Duration;
 use tenfold_context::{Context, Deadline, Moment};
 use tenfold_overload::{Arrived, Entrance, Limits, Occupancy, Permit};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::abandoned::Abandoned;
 use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Cause, Error, Lane, Result};
 use crate::settings::DatabaseSettings;
+use crate::slow::SlowStatements;
 
 /// How long a query waits for a broken connection to come back. Longer means that Postgres is
 /// gone, and the sooner a caller hears of that the better.
@@ -30,6 +32,14 @@ const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// What comes on top of the longest statement before a silent connection is given up.
 const SILENCE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a connection with something to answer may be silent before another one is made to
+/// take its place. Postgres may be at something slow, of which it is not known yet; or the server
+/// may be gone without a word, and another one be there.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+
+/// How often a connection is asked whether it is silent.
+const LISTEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest pause between attempts to connect.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -43,6 +53,7 @@ pub(crate) struct SharedLane {
     turn: AtomicUsize,
     /// How long a connection with something to answer may be silent.
     silence_max: Duration,
+    abandoned: Abandoned,
 }
 
 /// One connection of the lane and the task that keeps it up.
@@ -61,13 +72,22 @@ enum State {
 impl SharedLane {
     /// Opens the lane; its connections belong to the current runtime and are made in the
     /// background.
-    pub(crate) fn open(connector: &Connector, settings: &DatabaseSettings) -> SharedLane {
+    pub(crate) fn open(
+        connector: &Connector,
+        settings: &DatabaseSettings,
+        slow: SlowStatements,
+        abandoned: Abandoned,
+    ) -> SharedLane {
         let connections = settings.shared_connections.max(1);
         let timeout = settings.shared_statement_timeout;
-        let connector = connector.clone().with_timeout("statement_timeout", timeout);
-        let members = (0..connections)
-            .map(|_| Member::start(connector.clone(), settings.statements_max()))
-            .collect();
+        let connector = connector
+            .clone()
+            .with_timeout("statement_timeout", timeout)
+            // Who waits for a lock here makes everybody wait, be it to run or to be prepared.
+            .with_timeout("lock_timeout", slow.after());
+        let open = Open { connector, statements_max: settings.statements_max(), slow };
+        let silence_max = timeout + SILENCE_GRACE;
+        let members = (0..connections).map(|_| Member::start(open.clone(), silence_max)).collect();
         SharedLane {
             entrance: Entrance::new(Limits {
                 places: connections * settings.shared_in_flight_max,
@@ -75,23 +95,34 @@ impl SharedLane {
             }),
             members,
             turn: AtomicUsize::new(0),
-            silence_max: timeout + SILENCE_GRACE,
+            silence_max,
+            abandoned,
         }
     }
 
     /// A place on the lane and the connection to use. Usually both are there at once, and
     /// nothing has to be waited for.
-    pub(crate) fn enter(&self, context: &Context) -> Result<Entry<'_>> {
+    pub(crate) fn enter<'a>(&'a self, context: &'a Context) -> Result<Entry<'a>> {
         let arrived = self.entrance.arrive(context);
         let arrived = arrived.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
         let member = &self.members[turn];
         match (arrived, member.connected()) {
             (Arrived::Inside(permit), Some(connection)) => {
-                Ok(Entry::Inside(SharedPlace::new(permit, connection, self.silence_max)))
+                Ok(Entry::Inside(SharedPlace::new(permit, connection, self, context)))
             }
-            (arrived, _) => Ok(Entry::Waits(arrived, member, self.silence_max)),
+            (arrived, _) => Ok(Entry::Waits(arrived, member, self, context)),
         }
+    }
+
+    /// Whether a statement would find a connection.
+    pub(crate) fn is_up(&self) -> bool {
+        self.members.iter().any(|member| member.connected().is_some())
+    }
+
+    /// The numbers of Postgres' processes behind its connections, as far as they are known.
+    pub(crate) fn backend_pids(&self) -> impl Iterator<Item = i32> {
+        self.members.iter().filter_map(|member| member.connected()?.backend_pid())
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {
@@ -110,43 +141,53 @@ impl SharedLane {
 
 /// What became of a statement that was not refused.
 pub(crate) enum Entry<'a> {
-    Inside(SharedPlace),
+    Inside(SharedPlace<'a>),
     /// For its place, or for the connection.
-    Waits(Arrived<'a>, &'a Member, Duration),
+    Waits(Arrived<'a>, &'a Member, &'a SharedLane, &'a Context),
 }
 
-impl Entry<'_> {
-    pub(crate) async fn wait(self, deadline: Deadline) -> Result<SharedPlace> {
-        let (arrived, member, silence_max) = match self {
+impl<'a> Entry<'a> {
+    pub(crate) async fn wait(self, deadline: Deadline) -> Result<SharedPlace<'a>> {
+        let (arrived, member, lane, context) = match self {
             Entry::Inside(place) => return Ok(place),
-            Entry::Waits(arrived, member, silence_max) => (arrived, member, silence_max),
+            Entry::Waits(arrived, member, lane, context) => (arrived, member, lane, context),
         };
         let permit = match arrived {
             Arrived::Inside(permit) => Ok(permit),
             Arrived::InLine(line) => line.turn().await,
         };
         let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
-        Ok(SharedPlace::new(permit, member.connection(deadline).await?, silence_max))
+        let connection = member.connection(deadline).await?;
+        // It may have waited for the connection too, and is sent only now.
+        let mut place = SharedPlace::new(permit, connection, lane, context);
+        place.since = Moment::now();
+        Ok(place)
     }
 }
 
 /// A place on the lane, taken until its statement has been answered. Who leaves before that
 /// leaves the statement on the connection, with others behind it, so the place is not free yet:
 /// else those who leave would make the number in flight endless.
-pub(crate) struct SharedPlace {
+pub(crate) struct SharedPlace<'a> {
     /// `Some` until dropped.
     permit: Option<Permit>,
     connection: Arc<Connection>,
     since: Moment,
     answered: AtomicBool,
-    silence_max: Duration,
+    lane: &'a SharedLane,
+    context: &'a Context,
 }
 
-impl SharedPlace {
-    fn new(permit: Permit, connection: Arc<Connection>, silence_max: Duration) -> SharedPlace {
+impl<'a> SharedPlace<'a> {
+    fn new(
+        permit: Permit,
+        connection: Arc<Connection>,
+        lane: &'a SharedLane,
+        context: &'a Context,
+    ) -> SharedPlace<'a> {
         let since = permit.since();
         let answered = AtomicBool::new(false);
-        SharedPlace { permit: Some(permit), connection, since, answered, silence_max }
+        SharedPlace { permit: Some(permit), connection, since, answered, lane, context }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -163,24 +204,25 @@ impl SharedPlace {
     }
 }
 
-impl Drop for SharedPlace {
+impl Drop for SharedPlace<'_> {
     fn drop(&mut self) {
         if *self.answered.get_mut() || self.connection.is_closed() {
             return;
         }
-        let (permit, silence_max) = (self.permit.take(), self.silence_max);
+        let (permit, silence_max) = (self.permit.take(), self.lane.silence_max);
+        let abandonment = self.lane.abandoned.begin(Lane::Shared, self.context.clone());
         let connection = Arc::clone(&self.connection);
         self.connection.runtime().spawn(async move {
             connection.settle(silence_max).await;
-            drop(permit);
+            drop((permit, abandonment));
         });
     }
 }
 
 impl Member {
-    fn start(connector: Connector, statements_max: NonZeroUsize) -> Member {
+    fn start(open: Open, silence_max: Duration) -> Member {
         let (sender, state) = watch::channel(State::Down { since: Moment::now(), cause: None });
-        let keeper = tokio::spawn(keep_up(connector, statements_max, sender)).abort_handle();
+        let keeper = tokio::spawn(keep_up(open, silence_max, sender)).abort_handle();
         Member { state, keeper }
     }
 
@@ -225,17 +267,39 @@ impl Drop for Member {
     }
 }
 
+/// Everything that is needed to open a connection of the lane.
+#[derive(Clone, Debug)]
+struct Open {
+    connector: Connector,
+    statements_max: NonZeroUsize,
+    slow: SlowStatements,
+}
+
+impl Open {
+    async fn open(&self) -> Result<(Arc<Connection>, JoinHandle<()>), Cause> {
+        let slow = self.slow.clone();
+        let opened = Connection::open_shared(&self.connector, self.statements_max, slow).await;
+        opened.map_err(|error| {
+            let cause = match error {
+                Error::Unreachable { cause } => cause,
+                error => Cause::new(error),
+            };
+            tracing::warn!(cause = %cause, lane = "shared", "cannot connect to postgres");
+            cause
+        })
+    }
+}
+
 /// Connects, waits for the connection to break, and connects again, for as long as the lane is there.
-async fn keep_up(connector: Connector, statements_max: NonZeroUsize, state: watch::Sender<State>) {
+async fn keep_up(open: Open, silence_max: Duration, state: watch::Sender<State>) {
     let mut since = Moment::now();
     let mut pause = RECONNECT_PAUSE_MIN;
     loop {
-        match Connection::open(&connector, statements_max).await {
+        match open.open().await {
             Ok((connection, driver)) => {
-                state.send_replace(State::Up(connection));
+                state.send_replace(State::Up(Arc::clone(&connection)));
                 let up = Moment::now();
-                // Ends when the connection does; the driver has logged why.
-                let _ = driver.await;
+                until_broken(&open, silence_max, &state, connection, driver).await;
                 since = Moment::now();
                 state.send_replace(State::Down { since, cause: None });
                 // One that dies as soon as it is there is as good as none.
@@ -243,17 +307,48 @@ async fn keep_up(connector: Connector, statements_max: NonZeroUsize, state: watc
                     pause = RECONNECT_PAUSE_MIN;
                 }
             }
-            Err(error) => {
-                let cause = match error {
-                    Error::Unreachable { cause } => cause,
-                    error => Cause::new(error),
-                };
-                tracing::warn!(cause = %cause, lane = "shared", "cannot connect to postgres");
+            Err(cause) => {
                 state.send_replace(State::Down { since, cause: Some(cause) });
             }
         }
         // Between half and the whole of it, so that shards and replicas do not come back in step.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
+    }
+}
+
+/// Waits for the connection to break. One that is silent is replaced as soon as another one is
+/// there: what is under way on it may be answered still, and what comes later need not wait.
+async fn until_broken(
+    open: &Open,
+    silence_max: Duration,
+    state: &watch::Sender<State>,
+    mut connection: Arc<Connection>,
+    mut driver: JoinHandle<()>,
+) {
+    // One may be on its way out at a time, so that the lane has at most twice its connections.
+    let mut leaving: Option<JoinHandle<()>> = None;
+    loop {
+        tokio::select! {
+            // The driver has logged why.
+            _ended = &mut driver => return,
+            () = tokio::time::sleep(LISTEN_PAUSE) => {}
+        }
+        let is_silent = |connection: &Connection| {
+            connection.silent_for().is_some_and(|silence| silence >= SILENCE_MIN)
+        };
+        let may_leave = leaving.as_ref().is_none_or(JoinHandle::is_finished);
+        if !is_silent(&connection) || !may_leave {
+            continue;
+        }
+        let Ok((other, other_driver)) = open.open().await else { continue };
+        if !is_silent(&connection) && !connection.is_closed() {
+            continue;
+        }
+        tracing::warn!("postgres is silent on a shared connection: another one takes its place");
+        state.send_replace(State::Up(Arc::clone(&other)));
+        driver = other_driver;
+        let silent = std::mem::replace(&mut connection, other);
+        leaving = Some(tokio::spawn(async move { silent.settle(silence_max).await }));
     }
 }

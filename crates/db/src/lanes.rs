@@ -33,6 +33,14 @@ impl Lanes {
         self.open().iter().map(|shard| shard.lane().places()).sum()
     }
 
+    /// The numbers of Postgres' processes behind their connections, as far as they are known.
+    pub(crate) fn backend_pids(&self) -> Vec<i32> {
+        self.open()
+            .iter()
+            .flat_map(|shard| shard.lane().backend_pids().collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Held only as long as it takes to look: the last holder of a shard closes its lane.
     fn open(&self) -> Vec<Arc<Shard>> {
         self.shards().iter().filter_map(Weak::upgrade).collect()

@@ -1,21 +1,26 @@
 //! What is measured about the way to Postgres: how long it takes to get there, to be answered,
 //! and in which state connections come back.
 
-use tenfold_overload::Refusal;
 use tenfold_telemetry::metrics::{Counter, Family, Histogram, Registry};
 
+use crate::abandoned::{Abandoned, NO_ROUTE};
+use crate::cancel::CancelMetrics;
 use crate::connection::Left;
 use crate::error::{Error, Lane};
 use crate::lanes::Lanes;
 use crate::pool::Pool;
+use crate::slow::SlowStatements;
 
 /// All of it; handles are cheap to clone and to use.
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseMetrics {
     pub(crate) pool: PoolMetrics,
+    pub(crate) abandoned: Abandoned,
     transaction_retries: Family<Counter>,
+    statements_again: Family<Counter>,
     shared_statement: Histogram,
     exclusive_statement: Histogram,
+    readers_too_slow: Counter,
     errors: Family<Counter>,
 }
 
@@ -28,15 +33,27 @@ impl DatabaseMetrics {
                 &[("lane", lane.name())],
             )
         };
+        let abandoned = Abandoned::new(registry);
         DatabaseMetrics {
-            pool: PoolMetrics::new(registry),
+            pool: PoolMetrics::new(registry, abandoned.clone()),
+            abandoned,
             transaction_retries: registry.family(
                 "tenfold_db_transaction_retries_total",
                 "Transactions begun again because they lost against another one.",
                 &["transaction", "reason"],
             ),
+            statements_again: registry.family(
+                "tenfold_db_statements_again_total",
+                "Single statements run again: reads whose connection was lost, and what waited too long for a lock on the shared lane.",
+                &["reason"],
+            ),
             shared_statement: statement(Lane::Shared),
             exclusive_statement: statement(Lane::Exclusive),
+            readers_too_slow: registry.counter(
+                "tenfold_db_stream_readers_too_slow_total",
+                "Streams on a held connection that were ended because their reader was too slow.",
+                &[],
+            ),
             errors: registry.family(
                 "tenfold_db_errors_total",
                 "Queries without an answer, by the kind of failure.",
@@ -55,6 +72,27 @@ impl DatabaseMetrics {
     /// A transaction is begun again after a `serialization` failure or a `deadlock`.
     pub(crate) fn transaction_retried(&self, transaction: &str, reason: &str) {
         self.transaction_retries.with(&[transaction, reason]).increment();
+    }
+
+    /// A stream was ended because of its reader.
+    pub(crate) fn reader_too_slow(&self) {
+        self.readers_too_slow.increment();
+    }
+
+    /// A single statement is run again after its `connection_lost`, or because of a `lock`.
+    pub(crate) fn run_again(&self, reason: &str) {
+        self.statements_again.with(&[reason]).increment();
+    }
+
+    /// Shows how many statements are too slow for the shared lane, read when somebody looks.
+    pub(crate) fn watch_slow(&self, registry: &Registry, slow: &SlowStatements) {
+        let slow = slow.clone();
+        registry.gauge_with(
+            "tenfold_db_slow_statements",
+            "Statements that go to the exclusive lane because they were slow on the shared one.",
+            &[],
+            move || slow.away_count() as f64,
+        );
     }
 
     pub(crate) fn failed(&self, error: &Error) {
@@ -118,17 +156,22 @@ impl DatabaseMetrics {
 pub(crate) struct PoolMetrics {
     pub(crate) wait: Histogram,
     pub(crate) hold: Histogram,
+    pub(crate) abandoned: Abandoned,
     returned: Family<Counter>,
     refused: Family<Counter>,
+    pub(crate) cancels: CancelMetrics,
+    stopped: Family<Counter>,
+    held_too_long: Family<Counter>,
     connects: Family<Counter>,
 }
 
 impl PoolMetrics {
-    fn new(registry: &Registry) -> PoolMetrics {
+    fn new(registry: &Registry, abandoned: Abandoned) -> PoolMetrics {
         PoolMetrics {
+            abandoned,
             wait: registry.histogram(
                 "tenfold_db_pool_wait_seconds",
-                "Time that requests waited for a connection of their own.",
+                "Time that requests waited for a connection of their own, for it to be made included.",
                 &[],
             ),
             hold: registry.histogram(
@@ -141,10 +184,21 @@ impl PoolMetrics {
                 "Connections given back, by the state they were left in.",
                 &["state"],
             ),
+            cancels: CancelMetrics::new(registry),
+            stopped: registry.family(
+                "tenfold_db_stopped_total",
+                "What was stopped for keeping a transaction open past database.transaction_age_max.",
+                &["kind", "route"],
+            ),
             refused: registry.family(
                 "tenfold_db_pool_refused_total",
                 "Requests that got no connection, by reason.",
                 &["reason"],
+            ),
+            held_too_long: registry.family(
+                "tenfold_db_pool_held_too_long_total",
+                "Connections that were in one request's hands for longer than database.pool_hold_max.",
+                &["kind"],
             ),
             connects: registry.family(
                 "tenfold_db_pool_connects_total",
@@ -158,8 +212,17 @@ impl PoolMetrics {
         self.returned.with(&[left.name()]).increment();
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal) {
-        self.refused.with(&[refusal.reason()]).increment();
+    pub(crate) fn stopped(&self, kind: &str, route: Option<&str>) {
+        self.stopped.with(&[kind, route.unwrap_or(NO_ROUTE)]).increment();
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.with(&[reason]).increment();
+    }
+
+    /// Somebody has held a connection past `database.pool_hold_max`.
+    pub(crate) fn held_too_long(&self, kind: &'static str) {
+        self.held_too_long.with(&[kind]).increment();
     }
 
     pub(crate) fn connected(&self, succeeded: bool) {

@@ -4,16 +4,26 @@
 //! A request that leaves in the middle of a transaction must not block others through the locks
 //! it left behind. So a connection in doubt is cleaned by a task of its own, which keeps the
 //! place in the pool until Postgres has confirmed that nothing runs and nothing is open.
+//! Connections are made by tasks of their own too, so that whoever leaves takes none along, and
+//! nobody hammers at a Postgres that is not there.
+
+mod book;
+mod clean;
+mod holder;
+mod keeper;
+mod loan;
+mod maker;
+mod oldest;
+mod size;
 
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 use std::time::Duration;
 
-use tenfold_context::{Context, Deadline, Moment};
-use tenfold_overload::{Entrance, Limits, Occupancy, Permit};
+use tenfold_context::{Context, Moment};
+use tenfold_overload::{Entrance, Limits, Occupancy, Permit, Refusal};
+use tokio::runtime::Handle;
 
 use crate::cancel::Canceller;
 use crate::connect::Connector;
@@ -23,8 +33,15 @@ use crate::metrics::PoolMetrics;
 use crate::settings::DatabaseSettings;
 use crate::transaction::idle_in_transaction_max;
 
-/// Time that cleaning may take before the connection is closed instead.
-const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
+use book::{Book, Bounds, Step, Want};
+use holder::Holding;
+use loan::{Loan, Waiting};
+use size::{Share, UNASKED};
+
+pub use holder::Holder;
+pub(crate) use holder::Work;
+pub(crate) use oldest::WeakPool;
+pub use size::PoolSize;
 
 /// The first pause before a statement that did not stop is cancelled again; doubled each time.
 const CANCEL_AGAIN_MIN: Duration = Duration::from_millis(10);
@@ -40,24 +57,17 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     connector: Connector,
     statements_max: NonZeroUsize,
-    connections_max: usize,
+    share: Share,
     entrance: Entrance,
-    /// Those that are being made.
-    opening: AtomicUsize,
-    /// The most recently used last. At most `connections_max`, less those in use.
-    idle: Mutex<Vec<Idle>>,
+    book: Mutex<Book<Arc<Connection>>>,
+    /// Where connections are made that are wanted from outside of every event loop.
+    runtime: Handle,
     canceller: Canceller,
     metrics: PoolMetrics,
 }
 
-#[derive(Debug)]
-struct Idle {
-    connection: Arc<Connection>,
-    /// The thread that drives its socket: another one can use it, a little slower.
-    home: ThreadId,
-}
-
 impl Pool {
+    /// A pool without connections. The current runtime looks after them.
     pub(crate) fn new(
         connector: Connector,
         settings: &DatabaseSettings,
@@ -67,49 +77,68 @@ impl Pool {
         // locks: Postgres ends it by itself, long after our own budget has.
         let idle_max = idle_in_transaction_max(settings.transaction_budget);
         let connector = connector.with_timeout("idle_in_transaction_session_timeout", idle_max);
+        let connections_max = if settings.pool_max == 0 { UNASKED } else { settings.pool_max };
         let entrance = Entrance::new(Limits {
-            places: settings.pool_max,
+            places: connections_max,
             waiting_max: settings.pool_waiting_max,
         });
-        Pool(Arc::new(Inner {
-            canceller: Canceller::new(connector.clone(), settings.pool_max),
+        let pool = Pool(Arc::new(Inner {
+            canceller: Canceller::new(connector.clone(), connections_max, metrics.cancels.clone()),
             connector,
             statements_max: settings.statements_max(),
-            connections_max: settings.pool_max,
+            share: Share::new(settings),
             entrance,
-            opening: AtomicUsize::new(0),
-            idle: Mutex::default(),
+            book: Mutex::new(Book::new(Bounds {
+                connections_min: settings.pool_min.min(connections_max),
+                connections_max,
+                lifetime: settings.pool_lifetime,
+                idle_max: settings.pool_idle_max,
+                hold_max: settings.pool_hold_max,
+                health_interval: settings.pool_health_interval,
+            })),
+            runtime: Handle::current(),
             metrics,
-        }))
+        }));
+        keeper::start(&pool);
+        pool
     }
 
     /// A connection for the caller alone, waiting for one until the context's deadline.
-    pub(crate) async fn take(&self, context: &Context) -> Result<Exclusive> {
+    pub(crate) async fn take(&self, context: &Context, work: Work) -> Result<Exclusive> {
         let asked = Moment::now();
-        let permit = self.0.entrance.enter(context).await.map_err(|refusal| {
-            self.0.metrics.refused(refusal);
-            Error::Refused { lane: Lane::Exclusive, refusal }
-        })?;
+        let permit = self.0.entrance.enter(context).await;
+        let permit = permit.map_err(|refusal| self.refused(refusal))?;
+        let loan = self.borrow(context, work).await?;
         let taken = Moment::now();
         self.0.metrics.wait.record(taken.since(asked));
-        let (connection, home) = match self.idle_connection() {
-            Some(idle) => (idle.connection, idle.home),
-            None => self.connect(context.deadline()).await?,
-        };
-        Ok(Exclusive { held: Some(Held { connection, home, permit, taken }), pool: self.clone() })
+        Ok(Exclusive { held: Some(Held { loan, permit, taken, context: context.clone() }) })
     }
 
     /// Connects and puts the connection away, so that the first request finds one, and a wrong
-    /// address is found at start-up.
-    pub(crate) async fn warm_up(&self, context: &Context) -> Result<()> {
-        self.take(context).await.map(drop)
+    /// address is found at start-up. Over it, asks Postgres how many there may be.
+    pub(crate) async fn warm_up(&self, context: &Context) -> Result<PoolSize> {
+        let first = self.take(context, Work::Statement).await?;
+        let asked = size::ask(first.connection().client(), &self.0.connector, self.0.share);
+        let size = asked.await;
+        self.resize(size.connections_max);
+        Ok(size)
+    }
+
+    /// Changes how many connections there may be. Fewer come about as those above come back.
+    pub(crate) fn resize(&self, connections_max: usize) {
+        let before = self.book().resize(connections_max);
+        self.0.canceller.resize(before, connections_max);
+        self.0.entrance.set_places(connections_max);
+        self.settle();
     }
 
     /// Hands out nothing any more and closes what is idle. Connections in use are closed when
     /// they come back.
     pub(crate) fn close(&self) {
         self.0.entrance.close();
-        self.idle().clear();
+        let idle = self.book().close();
+        drop(idle);
+        self.settle();
     }
 
     /// Stops what runs on a connection, and then runs `sql`, which may be run twice.
@@ -139,106 +168,89 @@ impl Pool {
 
     /// How many connections there may be.
     pub(crate) fn connections_max(&self) -> usize {
-        self.0.connections_max
+        self.book().bounds().connections_max
     }
 
-    /// How many requests have a connection in their hands.
+    /// How many connections are in somebody's hands, or are cleaned after that.
     pub(crate) fn used_count(&self) -> usize {
-        self.occupancy().inside.saturating_sub(self.opening_count())
+        self.book().used_count()
     }
 
-    /// How many requests have a place in the pool and wait for its connection to be made.
+    /// How many connections are being made.
     pub(crate) fn opening_count(&self) -> usize {
-        self.0.opening.load(Ordering::Relaxed)
+        self.book().opening_count()
     }
 
     pub(crate) fn idle_count(&self) -> usize {
-        self.idle().len()
+        self.book().idle_count()
     }
 
-    /// An idle connection, preferably one of this thread; none if a new one may be made instead.
-    fn idle_connection(&self) -> Option<Idle> {
+    /// A connection for somebody who has a place.
+    async fn borrow(&self, context: &Context, work: Work) -> Result<Loan> {
+        let holding = Holding { context: context.clone(), work };
         let here = std::thread::current().id();
-        let mut idle = self.idle();
-        idle.retain(|idle| !idle.connection.is_closed());
-        if let Some(position) = idle.iter().rposition(|idle| idle.home == here) {
-            return Some(idle.remove(position));
+        let want = self.book().want(Moment::now(), here, holding);
+        match want {
+            Want::Ready { lent, open } => {
+                if open {
+                    maker::make(self);
+                }
+                Ok(Loan::new(lent, self))
+            }
+            Want::Wait(answer) => {
+                let waiting = Waiting::new(answer, self);
+                self.settle();
+                waiting.loan(context.deadline()).await
+            }
+            Want::Unreachable(cause) => Err(Error::Unreachable { cause }),
+            Want::Closed => Err(Error::Closed),
         }
-        // The caller is inside already, so this counts the connection that it is about to make.
-        let connections = self.0.entrance.occupancy().inside + idle.len();
-        if connections > self.0.connections_max { idle.pop() } else { None }
     }
 
-    async fn connect(&self, deadline: Deadline) -> Result<(Arc<Connection>, ThreadId)> {
-        let _opening = Opening::new(&self.0.opening);
-        // The connector has limits of its own, and says at which of the servers it met them.
-        let open = Connection::open(&self.0.connector, self.0.statements_max);
-        let opened = match tokio::time::timeout_at(deadline.instant(), open).await {
-            Ok(opened) => opened,
-            Err(_elapsed) => Err(Error::unreachable("no answer to an attempt to connect")),
+    /// Why somebody did not get in, as far as that can be said.
+    fn refused(&self, refusal: Refusal) -> Error {
+        let lane = Lane::Exclusive;
+        let error = if refusal == Refusal::Closed {
+            Error::Refused { lane, refusal }
+        } else {
+            let book = self.book();
+            if let Some(cause) = book.unreachable() {
+                Error::Unreachable { cause }
+            } else if let Some(holder) = book.culprit(Moment::now()) {
+                Error::HeldTooLong { holder: Box::new(holder), refusal }
+            } else {
+                Error::Refused { lane, refusal }
+            }
         };
-        self.0.metrics.connected(opened.is_ok());
-        let (connection, _driver) = opened?;
-        Ok((connection, std::thread::current().id()))
-    }
-
-    fn put_back(&self, held: Held) {
-        let Held { connection, home, permit, .. } = held;
-        if self.0.entrance.is_closed() {
-            return;
-        }
-        self.idle().push(Idle { connection, home });
-        // Only now may the next one come in, so that it finds the connection.
-        drop(permit);
-    }
-
-    /// Stops what runs, rolls back what is open, and puts the connection back; closes it when
-    /// Postgres does not confirm in time.
-    async fn clean(self, held: Held, left: Left) {
-        let cleaned = tokio::time::timeout(CLEAN_TIMEOUT, async {
-            match left {
-                Left::Running => self.stop_then(&held.connection, "ROLLBACK").await,
-                _ => held.connection.batch("ROLLBACK").await,
-            }
+        self.0.metrics.refused(match &error {
+            Error::Unreachable { .. } => "unreachable",
+            Error::HeldTooLong { .. } => "held_too_long",
+            _ => refusal.reason(),
         });
-        match cleaned.await {
-            Ok(Ok(())) => {
-                held.connection.set_clean();
-                self.put_back(held);
-            }
-            Ok(Err(error)) => {
-                held.connection.give_up();
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    left = left.name(),
-                    "connection closed that could not be cleaned"
-                );
-            }
-            Err(_elapsed) => {
-                held.connection.give_up();
-                tracing::warn!(left = left.name(), "connection closed that was not clean in time");
+        error
+    }
+
+    /// Does what the book says has to be done.
+    fn settle(&self) {
+        loop {
+            // Taken out of the lock first: whom it wakes, or drops, may want the lock.
+            let Some(step) = self.book().step(Moment::now()) else { return };
+            match step {
+                Step::Answer(waiter, answer) => {
+                    if let Err(Ok(lent)) = waiter.send(answer) {
+                        drop(Loan::new(lent, self));
+                    }
+                }
+                Step::Forget(waiter) => drop(waiter),
+                Step::Open if maker::make(self) => {}
+                Step::Open => return,
             }
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts a connection that is being made, also when whoever wanted it leaves.
-struct Opening<'a>(&'a AtomicUsize);
-
-impl<'a> Opening<'a> {
-    fn new(count: &'a AtomicUsize) -> Opening<'a> {
-        count.fetch_add(1, Ordering::Relaxed);
-        Opening(count)
-    }
-}
-
-impl Drop for Opening<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn book(&self) -> MutexGuard<'_, Book<Arc<Connection>>> {
+        // Nothing under the lock panics half-way, so a poisoned one is sound still.
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -251,35 +263,42 @@ fn is_cancelled(error: &Error) -> bool {
 pub(crate) struct Exclusive {
     /// `Some` until dropped.
     held: Option<Held>,
-    pool: Pool,
 }
 
+/// The connection goes back before the place does, so that whoever comes in finds it.
 #[derive(Debug)]
 struct Held {
-    connection: Arc<Connection>,
-    home: ThreadId,
+    loan: Loan,
     permit: Permit,
     taken: Moment,
+    context: Context,
 }
 
 impl Exclusive {
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.held.as_ref().expect("only `drop` takes it out").connection
+        self.held.as_ref().expect("only `drop` takes it out").loan.connection()
     }
 }
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        let Some(held) = self.held.take() else { return };
-        self.pool.0.metrics.hold.record(Moment::now().since(held.taken));
-        let left = held.connection.left();
-        self.pool.0.metrics.returned(left);
+        let Some(Held { loan, permit, taken, context }) = self.held.take() else { return };
+        let metrics = &loan.pool().0.metrics;
+        metrics.hold.record(Moment::now().since(taken));
+        let left = loan.connection().left();
+        metrics.returned(left);
         match left {
-            Left::Clean => self.pool.put_back(held),
-            Left::Broken => {}
-            Left::Running | Left::InTransaction => {
-                let runtime = held.connection.runtime().clone();
-                runtime.spawn(self.pool.clone().clean(held, left));
+            Left::Clean | Left::Broken => {
+                drop(loan);
+                drop(permit);
+            }
+            Left::Running | Left::InTransaction | Left::SessionChanged => {
+                // To undo what was set takes no longer than it has to.
+                let is_abandoned = left != Left::SessionChanged;
+                let abandonment =
+                    is_abandoned.then(|| metrics.abandoned.begin(Lane::Exclusive, context));
+                let runtime = loan.connection().runtime().clone();
+                runtime.spawn(clean::clean(loan, left, permit, abandonment));
             }
         }
     }

@@ -17,6 +17,29 @@ impl PgRow {
     pub(crate) fn new(row: tokio_postgres::Row) -> PgRow {
         PgRow(row)
     }
+
+    /// Its size as it came.
+    pub(crate) fn raw_bytes(&self) -> usize {
+        self.0.raw_size_bytes()
+    }
+
+    /// Those of its columns that are columns of a table.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = Origin> {
+        self.0.columns().iter().filter_map(|column| {
+            let (table_oid, place) = (column.table_oid()?, column.column_id()?);
+            Some(Origin { column: column.name().to_owned(), table_oid, place })
+        })
+    }
+}
+
+/// Where a column of an answer comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Its name in the answer.
+    pub(crate) column: String,
+    pub(crate) table_oid: u32,
+    /// Its number in the table.
+    pub(crate) place: i16,
 }
 
 impl RowSealed for PgRow {}

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenfold_config::{Secret, at_most, between};
+use tenfold_config::{ByteSize, Secret, at_most, between};
 
 use crate::address::{Address, TargetSessionAttrs, UnusableAddress};
 use crate::tls::SslMode;
@@ -35,6 +35,17 @@ tenfold_config::settings! {
         /// tried when one fails, or has not answered for 500 ms.
         #[environment("DATABASE_URL")]
         pub url: Option<Secret> = None,
+        /// Where replicas of that Postgres are, as a URL of the same form, which may name several:
+        /// each of them takes reads that the program allows to be a little old (db.replica), as
+        /// long as it is known to be fresh enough. It may name all servers, the primary too: one
+        /// that is no standby at the moment takes none. Each shard has its shared lane to each of
+        /// them, and each has a pool of its own, as large as that to the primary.
+        #[environment("DATABASE_REPLICA_URL")]
+        pub replica_url: Option<Secret> = None,
+        /// How often it is measured how old the data of each replica may be: one small question
+        /// to the primary and to each of them.
+        #[check(between(Duration::from_millis(10), LONGEST))]
+        pub replica_check_interval: Duration = Duration::from_millis(500),
         /// Which of several servers will do: any, read-write, read-only, primary, standby, or
         /// prefer-standby (a standby, else any). With read-write, connections go to the new
         /// primary as soon as it has been promoted. The URL may say it too; not set means any.
@@ -85,9 +96,40 @@ tenfold_config::settings! {
         /// ones belong on the exclusive lane.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub shared_statement_timeout: Duration = Duration::from_secs(5),
-        /// Connections in the pool of the exclusive lane, for all shards together.
+        /// Time that a statement may take by itself on the shared lane: one that took longer goes
+        /// to the exclusive lane from then on, until it has been quick there, less than half of
+        /// this. One that waits for a lock for as long is stopped, and run there instead (not
+        /// behind a pooler, which would set this for others).
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub shared_slow_after: Duration = Duration::from_millis(50),
+        /// Connections in the pool of the exclusive lane, for all shards together. 0 means as many
+        /// as Postgres takes, shared among expected_replicas, and no more than 8 for each core; the
+        /// log at start and /config say how many these are and why (16 behind a pooler, which does
+        /// not say what it takes).
+        #[check(at_most(10_000))]
+        pub pool_max: usize = 0,
+        /// Processes of this service that share Postgres when as many run as ever will.
         #[check(between(1, 10_000))]
-        pub pool_max: usize = 16,
+        pub expected_replicas: usize = 1,
+        /// Connections of the pool that are kept, used or not.
+        #[check(at_most(10_000))]
+        pub pool_min: usize = 1,
+        /// Time after which a connection is replaced, so that nothing grows old in Postgres, and
+        /// servers that come back get their share. Each lives for up to a quarter less, so that
+        /// they do not all go at once.
+        #[check(between(Duration::from_millis(1), LONGEST * 24))]
+        pub pool_lifetime: Duration = Duration::from_secs(30 * 60),
+        /// Time after which a connection above pool_min is closed that nobody uses.
+        #[check(between(Duration::from_millis(1), LONGEST * 24))]
+        pub pool_idle_max: Duration = Duration::from_secs(10 * 60),
+        /// Time after which a connection that nobody uses is asked whether it is well, before
+        /// somebody needs it.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub pool_health_interval: Duration = Duration::from_secs(30),
+        /// Time for which a request may hold a connection. One that holds it longer keeps it, but
+        /// is named in the log, and in the errors of others if a quarter of all are held so long.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub pool_hold_max: Duration = Duration::from_secs(10),
         /// Requests that may wait for a connection of the pool; the next is refused.
         #[check(at_most(1_000_000))]
         pub pool_waiting_max: usize = 1024,
@@ -98,6 +140,14 @@ tenfold_config::settings! {
         /// Time a stream may wait for its next row from Postgres, while its reader waits too.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub stream_row_timeout: Duration = Duration::from_secs(30),
+        /// What the reader of a stream that holds a connection has to take per second, as bytes
+        /// of rows; time in which Postgres is waited for does not count. One that is slower for
+        /// longer than stream_rate_window loses the connection, and its answer is cut off.
+        #[check(between(ByteSize::bytes(1), ByteSize::mib(1024)))]
+        pub stream_rate_min: ByteSize = ByteSize::kib(16),
+        /// Time for which the reader of such a stream may stop, if it was quick enough before.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub stream_rate_window: Duration = Duration::from_secs(10),
         /// Time a transaction may be open before it is rolled back, all its tries together;
         /// waiting for a connection does not count. Postgres looks for deadlocks only after
         /// deadlock_timeout (1 s unless set): with a shorter budget it is that which ends one.
@@ -106,6 +156,16 @@ tenfold_config::settings! {
         /// Other budgets by the transaction's name, such as close_month=5s; they count more than
         /// what the program says.
         pub transaction_budgets: Vec<NamedBudget> = Vec::new(),
+        /// The longest that a transaction, a stream or a statement on the exclusive lane may have
+        /// its connection, whatever its own limits say: then it is named in the log and stopped.
+        /// While one is open, Postgres keeps every version of every row that anybody replaces.
+        /// Transactions of others that are older are named in the log.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub transaction_age_max: Duration = Duration::from_secs(10 * 60),
+        /// How often Postgres is asked for open transactions of others, over a connection that is
+        /// made for the question.
+        #[check(between(Duration::from_millis(10), LONGEST))]
+        pub transaction_watch_interval: Duration = Duration::from_secs(15),
         /// How often a transaction is begun again that lost against another one
         /// (serialization failure, deadlock).
         #[check(at_most(100))]
@@ -120,6 +180,16 @@ tenfold_config::settings! {
         {
             problems.add(setting, message);
         }
+        if let Some(replicas) = settings.of_replicas()
+            && let Err(UnusableAddress { setting, message }) = Address::read(&replicas)
+        {
+            problems.add(if setting == "url" { "replica_url" } else { setting }, message);
+        }
+        let age_max = settings.transaction_age_max;
+        let longer = "must not be longer than `database.transaction_age_max`";
+        if settings.transaction_budget > age_max {
+            problems.add("transaction_budget", longer);
+        }
         for (index, named) in settings.transaction_budgets.iter().enumerate() {
             let name = &named.transaction;
             if !(Duration::from_millis(1)..=LONGEST).contains(&named.budget) {
@@ -128,12 +198,15 @@ tenfold_config::settings! {
                     format!("gives {name:?} a budget that is not from 1 ms to 1 h"),
                 );
             }
+            if named.budget > age_max {
+                problems.add("transaction_budgets", format!("gives {name:?} a budget that {longer}"));
+            }
             if settings.transaction_budgets[..index].iter().any(|other| &other.transaction == name)
             {
                 problems.add("transaction_budgets", format!("names {name:?} twice"));
             }
         }
-        if settings.streams_max >= settings.pool_max {
+        if settings.pool_max > 0 && settings.streams_max >= settings.pool_max {
             problems.add(
                 "streams_max",
                 "must be less than `database.pool_max`: streams have to leave connections to others",
@@ -143,6 +216,12 @@ tenfold_config::settings! {
 }
 
 impl DatabaseSettings {
+    /// The same for the replicas, if there are any.
+    pub(crate) fn of_replicas(&self) -> Option<DatabaseSettings> {
+        let url = Some(self.replica_url.clone()?);
+        Some(DatabaseSettings { url, target_session_attrs: None, ..self.clone() })
+    }
+
     pub(crate) fn statements_max(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.statements_max).unwrap_or(NonZeroUsize::MIN)
     }

@@ -11,7 +11,15 @@ use tokio_postgres::Statement;
 use crate::query::Key;
 
 /// A place for one prepared statement; whoever comes first prepares it.
-pub(crate) type Slot = Arc<OnceCell<Statement>>;
+pub(crate) type Slot = Arc<OnceCell<Prepared>>;
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) statement: Statement,
+    /// The number of its preparation among all that was sent on the connection.
+    pub(crate) number: u64,
+}
 
 /// What there is of a statement on a connection.
 #[derive(Debug)]
@@ -37,7 +45,7 @@ impl Statements {
         let mut cache = self.cache();
         let slot = cache.get(key)?;
         Some(match slot.get() {
-            Some(statement) => Found::Prepared(statement.clone()),
+            Some(prepared) => Found::Prepared(prepared.statement.clone()),
             None => Found::Slot(Arc::clone(slot)),
         })
     }
@@ -47,9 +55,20 @@ impl Statements {
         Arc::clone(self.cache().get_or_insert_ref(key, Slot::default))
     }
 
-    /// Forgets a statement that Postgres does not accept any more.
-    pub(crate) fn forget(&self, key: &Key) {
-        self.cache().pop(key);
+    /// Forgets a statement that Postgres did not accept any more when it was sent as this number.
+    /// One that has been prepared since is another one: of many that fail at the same time only
+    /// the first has it prepared again.
+    pub(crate) fn forget(&self, key: &Key, number: u64) {
+        let mut cache = self.cache();
+        let is_older = |slot: &Slot| slot.get().is_some_and(|prepared| prepared.number < number);
+        if cache.peek(key).is_some_and(is_older) {
+            cache.pop(key);
+        }
+    }
+
+    /// Forgets all statements.
+    pub(crate) fn clear(&self) {
+        self.cache().clear();
     }
 
     fn cache(&self) -> MutexGuard<'_, LruCache<Key, Slot>> {

@@ -47,8 +47,7 @@ impl Transaction {
     /// # Errors
     /// See [`Error`].
     pub async fn optional<U>(&self, query: impl Yields<U>) -> Result<Option<U>> {
-        let open = &self.open;
-        open.note(self.part, run::optional(open.connection(), open.types(), query)).await
+        self.optional_row(query).await
     }
 
     /// All rows of the answer.
@@ -56,17 +55,30 @@ impl Transaction {
     /// # Errors
     /// See [`Error`].
     pub async fn load<U>(&self, query: impl Yields<U>) -> Result<Vec<U>> {
-        let open = &self.open;
-        open.note(self.part, run::load(open.connection(), open.types(), query)).await
+        self.rows(query).await
     }
 
     /// Runs a statement for its effect; the number of rows that it touched.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn execute(&self, query: impl Statement) -> Result<u64> {
+    pub async fn execute(&self, mut query: impl Statement) -> Result<u64> {
         let open = &self.open;
-        open.note(self.part, run::execute(open.connection(), open.types(), query)).await
+        open.note(self.part, run::execute(open.connection(), open.types(), &mut query)).await
+    }
+
+    async fn optional_row<U, Q: Yields<U>>(&self, query: Q) -> Result<Option<U>> {
+        let mut statement = query.into_statement();
+        let (connection, types) = (self.open.connection(), self.open.types());
+        let answer = run::optional::<U, Q>(connection, types, &mut statement);
+        self.open.note(self.part, answer).await
+    }
+
+    async fn rows<U, Q: Yields<U>>(&self, query: Q) -> Result<Vec<U>> {
+        let mut statement = query.into_statement();
+        let (connection, types) = (self.open.connection(), self.open.types());
+        let answer = run::load::<U, Q>(connection, types, &mut statement);
+        self.open.note(self.part, answer).await
     }
 
     /// The name that was given to it.

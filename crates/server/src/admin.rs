@@ -1,6 +1,7 @@
 //! The port of the one who runs the service. It has a thread and a runtime of its own, so that
 //! health and metrics answer while every shard is stalled and the machine is drowning.
 
+mod decided;
 mod pages;
 
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::bind::{BindError, bind};
 use crate::settings::AdminSettings;
 
+pub use decided::Decided;
 pub use pages::{AdminPages, BuildInfo};
 
 /// A probe, a scraper and a few people: more than that is a mistake, and waits.

@@ -58,7 +58,7 @@ mod socket;
 mod stream;
 mod tls;
 
-pub use admin::{Admin, AdminPages, BuildInfo, StartAdminError};
+pub use admin::{Admin, AdminPages, BuildInfo, Decided, StartAdminError};
 pub use bind::BindError;
 pub use drain::{DrainReport, Readiness};
 pub use extract::{Db, Json, Offload, Path, Query, Resources};
@@ -66,5 +66,5 @@ pub use listen::{Server, Serving, StartServerError};
 pub use pipeline::App;
 pub use respond::{Error, Result};
 pub use settings::{AdminSettings, ServerSettings};
-pub use stream::{csv, json_array, ndjson};
+pub use stream::{csv, json_array, ndjson, raw};
 pub use tls::TlsError;

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderName, HeaderValue, Request};
 use http_body::Body as _;
 use http_body_util::Limited;
@@ -28,6 +29,7 @@ use crate::metrics::ShardMetrics;
 use crate::respond::{self, Error, Failure};
 use crate::route::NoteRoute;
 use crate::settings::ServerSettings;
+use crate::stream;
 
 /// What carries the request's name in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,6 +46,8 @@ pub struct App {
 /// The way of a request through one shard.
 pub(crate) struct Pipeline {
     request_timeout: Duration,
+    /// Whether rows are encoded for those who accept that.
+    compress: bool,
     /// The process's own: all shards stand at the same door.
     door: Entrance,
     metrics: Arc<ShardMetrics>,
@@ -63,6 +67,7 @@ impl Pipeline {
         let body_bytes_max = settings.body_max.as_usize();
         Pipeline {
             request_timeout: settings.request_timeout,
+            compress: settings.rows_compressed,
             door,
             metrics,
             access_log,
@@ -128,8 +133,14 @@ impl Pipeline {
         DefaultBodyLimit::disable().apply(&mut request);
         // What handlers ask for in their arguments is found here.
         request.extensions_mut().insert(self.shared.clone());
+        let accepted = request.headers().get(ACCEPT_ENCODING).filter(|_| self.compress).cloned();
         // The service's own routes, which fail only by answering.
         let Ok(response) = self.router.clone().call(request).await;
+        if stream::is_rows(&response) {
+            // What fails at once is an answer, and what does not is encoded. In a box, so that
+            // requests for anything else do not carry its state.
+            return Box::pin(stream::begin(response, accepted)).await;
+        }
         Ok(response)
     }
 

@@ -47,6 +47,10 @@ tenfold_config::settings! {
         /// HTTP/2 it takes twice that if other answers on the same connection go on.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub write_stall_timeout: Duration = Duration::from_secs(30),
+        /// Whether answers made of rows (JSON array, NDJSON, CSV, COPY) are compressed for clients
+        /// that accept it: zstd, br or gzip, each at its quickest and with less than a megabyte
+        /// of memory for a reader. It takes the service some 10 ms of a core per megabyte.
+        pub rows_compressed: bool = true,
         /// Largest body of a request; more is 413.
         #[check(at_most(ByteSize::mib(1024)))]
         pub body_max: ByteSize = ByteSize::mib(2),

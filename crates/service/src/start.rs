@@ -8,7 +8,8 @@ use tenfold_context::Deadline;
 use tenfold_db::{Database, DatabaseSettings, ShardDatabase};
 use tenfold_runtime::{Lifecycle, Offload, RuntimeSettings, ShardHandle, Shards};
 use tenfold_server::{
-    Admin, AdminPages, AdminSettings, App, BuildInfo, Readiness, Resources, Server, ServerSettings,
+    Admin, AdminPages, AdminSettings, App, BuildInfo, Decided, Readiness, Resources, Server,
+    ServerSettings,
 };
 use tenfold_telemetry::log::LogSettings;
 use tenfold_telemetry::metrics::{Registry, register_process};
@@ -53,10 +54,12 @@ async fn start_parts(
 
     // Health can be asked from the beginning, and up to the end.
     let readiness = Readiness::starting();
+    let decided = Decided::default();
     let pages = AdminPages {
         registry: registry.clone(),
         readiness: readiness.clone(),
         config: config.explain(),
+        decided: decided.clone(),
         build: BuildInfo::new(service.name, service.version),
     };
     let admin = Admin::start(&config.get::<AdminSettings>(), pages)?;
@@ -102,6 +105,9 @@ async fn start_parts(
     let mut on_shards = Vec::new();
     let database = if has_database {
         let database = open_database(service, &database_settings, registry, &handles[0]).await?;
+        if let Some(size) = database.pool_size() {
+            decided.set("database.pool_max", size.to_string());
+        }
         for shard in &handles {
             let database = database.clone();
             on_shards.push(shard.run(async move { database.on_this_shard() }).await?);

@@ -31,9 +31,9 @@ const SPREAD_MAX: f64 = 0.1;
 const SPREAD_ALONE_MAX: f64 = 0.2;
 
 /// What is measured, and Postgres beside it.
-const SERVICE_CORE: usize = 0;
+pub(super) const SERVICE_CORE: usize = 0;
 
-const LOAD_CORE: usize = 1;
+pub(super) const LOAD_CORE: usize = 1;
 
 const CONNECTIONS: usize = 64;
 
@@ -71,21 +71,26 @@ pub(super) fn run(arguments: &[String]) -> Outcome {
 
 /// One of the two that are compared.
 pub(super) struct Service {
-    name: &'static str,
+    pub(super) name: &'static str,
     pub(super) address: SocketAddr,
-    running: Running,
+    pub(super) running: Running,
 }
 
 /// The store's own migrations and catalog.
 pub(super) fn fill(postgres: &PrivatePostgres) -> Result<(), Error> {
+    fill_with(postgres, PRODUCTS)
+}
+
+/// The same with another number of products.
+pub(super) fn fill_with(postgres: &PrivatePostgres, products: &str) -> Result<(), Error> {
     let mut demo =
-        command(&program("tenfold")?, &["demo", "--once", "--no-load", "--products", PRODUCTS]);
+        command(&program("tenfold")?, &["demo", "--once", "--no-load", "--products", products]);
     demo.args(["--set", "server.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);
     demo.env("DATABASE_URL", &postgres.url);
     carry_out(demo)
 }
 
-fn floor(postgres: &PrivatePostgres) -> Result<Service, Error> {
+pub(super) fn floor(postgres: &PrivatePostgres) -> Result<Service, Error> {
     let address = free_address()?;
     let listen = address.to_string();
     let mut program = pinned(&[SERVICE_CORE], &program("floor")?, &["--listen", &listen]);

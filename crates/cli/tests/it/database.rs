@@ -42,6 +42,16 @@ async fn no_address_at_all() {
 }
 
 #[tokio::test]
+async fn no_address_of_replicas() {
+    let mut command = demo(["--once", "--products", "100"]);
+    command.env("DATABASE_REPLICA_URL", "nonsense hunter2");
+    let sentence = fails(command).await;
+    let expected = "error: DATABASE_REPLICA_URL: `database.replica_url` is no Postgres URL";
+    assert!(sentence.starts_with(expected), "{sentence}");
+    assert!(!sentence.contains("hunter2"), "{sentence}");
+}
+
+#[tokio::test]
 async fn wrong_password_and_a_database_that_is_not_there() {
     let scratch = scratch();
     let data = scratch.path().join("data");

@@ -41,14 +41,16 @@ impl Setting for NamedBudget {
 }
 
 /// The budget of a transaction: the settings' word for its name counts most, since whoever runs
-/// the service knows its Postgres; then its own; then the one for all.
+/// the service knows its Postgres; then its own; then the one for all. None is longer than any
+/// transaction may be.
 pub(crate) fn budget_of(
     settings: &DatabaseSettings,
     transaction: &str,
     own: Option<Duration>,
 ) -> Duration {
     let named = settings.transaction_budgets.iter().find(|named| named.transaction == transaction);
-    named.map(|named| named.budget).or(own).unwrap_or(settings.transaction_budget)
+    let budget = named.map(|named| named.budget).or(own).unwrap_or(settings.transaction_budget);
+    budget.min(settings.transaction_age_max)
 }
 
 /// When Postgres ends a transaction of that budget by itself, because nothing happens in it: the
@@ -82,5 +84,7 @@ mod tests {
         assert_eq!(budget_of(&settings, "slow", Some(second)), Duration::from_secs(2));
         assert_eq!(budget_of(&settings, "other", Some(second)), second);
         assert_eq!(budget_of(&settings, "other", None), Duration::from_millis(250));
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(budget_of(&settings, "other", Some(day)), settings.transaction_age_max);
     }
 }

@@ -10,7 +10,7 @@ use super::state::{Denied, PartId, State};
 use crate::connection::{Connection, Left};
 use crate::database::Db;
 use crate::error::{Cause, Class, Error, PostgresError, Result};
-use crate::pool::Exclusive;
+use crate::pool::{Exclusive, Work};
 use crate::types::CustomTypes;
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Open {
     /// Waits for a connection and sends BEGIN.
     pub(super) async fn begin(db: &Db, plan: &Plan, mut spent: Spent) -> Result<Arc<Open>> {
         let asked = Moment::now();
-        let exclusive = db.take_exclusive().await?;
+        let exclusive = db.take_exclusive(Work::Transaction(plan.name)).await?;
         let begun = Moment::now();
         spent.waiting += begun.since(asked);
         spent.tries += 1;
@@ -115,6 +115,9 @@ impl Open {
             }
             Ok(Err(Error::ConnectionLost { cause })) => {
                 Err(self.unknown(format!("the connection to Postgres broke: {cause}")))
+            }
+            Ok(Err(error @ Error::Stopped { .. })) => {
+                Err(self.unknown(format!("the connection was closed: {error}")))
             }
             // Postgres was told to end at this very moment, maybe just after it had committed.
             Ok(Err(error)) if error.class() == Class::Unreachable => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
+use tenfold_context::{Context, Deadline};
 use tenfold_db::{Class, Error};
 
 use crate::kit::{Bench, Piece, backends, piece, pieces, sleep_ten_seconds};
@@ -21,6 +22,40 @@ async fn a_dropped_statement_is_cancelled_and_its_connection_used_again() {
     assert_eq!(bench.exclusive().load::<bool>(quick).await.unwrap(), [true]);
     assert_eq!(bench.metric("tenfold_db_pool_connects_total{outcome=\"success\"}"), 1.0);
     assert_eq!(bench.metric("tenfold_db_pool_returned_total{state=\"running\"}"), 1.0);
+}
+
+/// Waits until as much is counted as left behind by the route.
+async fn until_abandoned(bench: &Bench, lane: &str, at_least: f64) {
+    let series =
+        format!("tenfold_db_abandoned_seconds_total{{lane=\"{lane}\",route=\"/slow/{{id}}\"}}");
+    for _ in 0..500 {
+        if bench.metric(&series) >= at_least {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{}", bench.registry.encode());
+}
+
+#[tokio::test]
+async fn what_runs_on_without_its_caller_is_counted_by_the_callers_route() {
+    let bench = Bench::start().await;
+    let context = Context::new();
+    context.set_route("/slow/{id}".into());
+    let db = bench.shard.handle(context);
+    // On the exclusive lane for as long as it takes to cancel it.
+    let exclusive = db.exclusive();
+    let left = tokio::spawn(async move { exclusive.load::<bool>(sleep_ten_seconds()).await });
+    bench.until(&backends("active"), 1).await;
+    left.abort();
+    until_abandoned(&bench, "exclusive", 0.000_001).await;
+    assert!(bench.metric("tenfold_db_cancels_total{outcome=\"success\"}") >= 1.0);
+    bench.until(&backends("active"), 0).await;
+    // On the shared lane for as long as it runs.
+    let second = diesel::select(diesel::dsl::sql::<Bool>("pg_sleep(1) IS NULL"));
+    let impatient = db.with_deadline(Deadline::after(Duration::from_millis(100)));
+    impatient.load::<bool>(second).await.unwrap_err();
+    until_abandoned(&bench, "shared", 0.5).await;
 }
 
 #[tokio::test]

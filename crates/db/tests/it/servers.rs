@@ -21,13 +21,13 @@ diesel::table! {
 }
 
 /// A primary, and a standby that follows it and confirms what is committed.
-struct Pair {
-    primary: Postgres,
-    standby: Postgres,
+pub(crate) struct Pair {
+    pub(crate) primary: Postgres,
+    pub(crate) standby: Postgres,
 }
 
 impl Pair {
-    async fn start() -> Pair {
+    pub(crate) async fn start() -> Pair {
         let options = PostgresOptions { database: "bench".into(), ..PostgresOptions::default() };
         let primary = Postgres::start(&options, &|_| {}).unwrap();
         let observer = observer(&primary).await;
@@ -67,7 +67,7 @@ fn settings(servers: &[&Postgres], target: TargetSessionAttrs) -> DatabaseSettin
     }
 }
 
-async fn observer(server: &Postgres) -> tokio_postgres::Client {
+pub(crate) async fn observer(server: &Postgres) -> tokio_postgres::Client {
     let url = server.url();
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -325,10 +325,17 @@ async fn check_failover(fail: impl FnOnce(&mut Postgres)) {
         assert!(waited < Duration::from_secs(5), "no write for {waited:?} after the promotion");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The exclusive lane as well.
-    let insert = diesel::insert_into(notes::table).values(notes::id.eq(probe - 1));
-    let db = patient(&shard, Duration::from_secs(5));
-    db.transaction("note", async |tx| tx.execute(insert).await).await.unwrap();
+    // The exclusive lane as well: somebody is trying for all, and until then all hear so at once.
+    loop {
+        let insert = diesel::insert_into(notes::table).values(notes::id.eq(probe - 1));
+        let db = patient(&shard, Duration::from_secs(5));
+        if db.transaction("note", async |tx| tx.execute(insert).await).await.is_ok() {
+            break;
+        }
+        let waited = Moment::now().since(promoted);
+        assert!(waited < Duration::from_secs(5), "no transaction for {waited:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let confirmed = writers.stop().await;
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tenfold_config::Explained;
 use tenfold_telemetry::metrics::{self, Registry};
 
+use super::decided::Decided;
 use crate::drain::Readiness;
 
 /// What the pages are made from.
@@ -20,6 +21,8 @@ pub struct AdminPages {
     /// The settings that `/config` shows, with secrets masked as
     /// [`Config::explain`](tenfold_config::Config::explain) gives them.
     pub config: Vec<Explained>,
+    /// What it shows beside those that left the program a choice.
+    pub decided: Decided,
     /// What `/buildinfo` says.
     pub build: BuildInfo,
 }
@@ -61,6 +64,9 @@ struct Row<'a> {
     key: &'a str,
     value: &'a str,
     origin: String,
+    /// What the program has decided, where the setting left it the choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<String>,
     doc: String,
 }
 
@@ -119,6 +125,7 @@ impl AdminPages {
             key: &setting.key,
             value: &setting.value,
             origin: setting.origin.to_string(),
+            decided: self.decided.get(&setting.key),
             doc: setting.doc.join(" "),
         });
         json(&rows.collect::<Vec<_>>())

@@ -110,3 +110,74 @@ async fn a_row_that_cannot_be_written_ends_the_body_with_an_error() {
     let odd = stream::iter([Result::<_, BoxError>::Ok(BTreeMap::from([([1, 2], 3)]))]);
     assert!(ndjson(odd).into_body().collect().await.is_err());
 }
+
+#[tokio::test]
+async fn what_has_its_form_already_is_left_as_it_is() {
+    let pieces = ["id\n", "1\n", "", "2\n"].map(|piece| Ok::<_, BoxError>(piece.into()));
+    let response = raw(stream::iter(pieces), "text/csv");
+    assert_eq!(response.headers()[CONTENT_TYPE], "text/csv");
+    assert_eq!(text(response).await, "id\n1\n2\n");
+}
+
+/// The answer as it is sent to a client that accepts this.
+async fn begun(response: Response, accepted: &'static str) -> Result<Response, Error> {
+    assert!(is_rows(&response));
+    begin(response, Some(HeaderValue::from_static(accepted))).await
+}
+
+#[tokio::test]
+async fn the_client_gets_the_coding_that_it_accepts() {
+    for (accepted, coding) in [("gzip", Some("gzip")), ("br", Some("br")), ("x", None)] {
+        let response = begun(ndjson(rows(&PRODUCTS)), accepted).await.unwrap();
+        assert_eq!(response.headers()[VARY], "accept-encoding");
+        let said = response.headers().get(CONTENT_ENCODING).map(|it| it.to_str().unwrap());
+        assert_eq!(said, coding);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body.starts_with(b"{\"id\":1"), coding.is_none());
+    }
+    let mut encoded = ndjson(rows(&PRODUCTS));
+    encoded.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("own"));
+    let encoded = begun(encoded, "gzip").await.unwrap();
+    assert_eq!(encoded.headers()[CONTENT_ENCODING], "own", "the handler has encoded it already");
+}
+
+#[tokio::test]
+async fn what_there_is_comes_before_a_slow_row_encoded_too() {
+    let slow = rows(&PRODUCTS).chain(stream::pending());
+    let mut body = begun(ndjson(slow), "gzip").await.unwrap().into_body();
+    let mut coded = Vec::new();
+    let mut read = String::new();
+    while !read.ends_with("null}\n") {
+        coded.extend_from_slice(&body.frame().await.unwrap().unwrap().into_data().unwrap());
+        read.clear();
+        // The end is missing, and that is an error.
+        let _ =
+            std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*coded), &mut read);
+    }
+    assert_eq!(read.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_row_that_fails_ends_an_encoded_body_with_an_error() {
+    let many = stream::repeat_with(|| Row::Ok(PRODUCTS[0].clone())).take(100_000);
+    let failing = many.chain(stream::iter([Err("the disk is gone".into())]));
+    let mut body = begun(json_array(failing), "zstd").await.unwrap().into_body();
+    let mut last = body.frame().await;
+    assert!(last.as_ref().unwrap().is_ok());
+    while let Some(Ok(_)) = last {
+        last = body.frame().await;
+    }
+    let error = last.unwrap().unwrap_err();
+    assert!(error.to_string().contains("the disk is gone"), "{error}");
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn what_fails_before_the_first_row_is_an_answer_of_its_own() {
+    let failing = |error: BoxError| json_array(stream::iter([Row::Err(error)]));
+    let not_found = tenfold_db::Error::NotFound;
+    assert_eq!(begun(failing(not_found.into()), "").await.unwrap_err().status(), 404);
+    let own = Error::problem(http::StatusCode::CONFLICT, "sold_out", "all pieces are sold");
+    assert_eq!(begun(failing(own.into()), "").await.unwrap_err().code(), "sold_out");
+    assert_eq!(begun(failing("the disk is gone".into()), "").await.unwrap_err().status(), 500);
+}

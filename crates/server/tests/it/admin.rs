@@ -3,13 +3,15 @@
 use axum::Router;
 use axum::routing::get as on_get;
 use tenfold_config::{Known, Layers};
-use tenfold_server::{Admin, AdminPages, AdminSettings, BuildInfo, Readiness, ServerSettings};
+use tenfold_server::{
+    Admin, AdminPages, AdminSettings, BuildInfo, Decided, Readiness, ServerSettings,
+};
 use tenfold_telemetry::metrics::Registry;
 use tenfold_testkit::{Client, get, request};
 
 use crate::support::{local, start};
 
-fn admin(registry: &Registry, readiness: &Readiness) -> Admin {
+fn admin(registry: &Registry, readiness: &Readiness, decided: &Decided) -> Admin {
     let mut known = Known::new();
     known.section::<ServerSettings>();
     let config = known.load(&Layers::new().flags(["server.request_timeout=3s"])).unwrap();
@@ -17,6 +19,7 @@ fn admin(registry: &Registry, readiness: &Readiness) -> Admin {
         registry: registry.clone(),
         readiness: readiness.clone(),
         config: config.explain(),
+        decided: decided.clone(),
         build: BuildInfo::new("store", "1.2.3"),
     };
     Admin::start(&AdminSettings { listen: local() }, pages).unwrap()
@@ -25,7 +28,7 @@ fn admin(registry: &Registry, readiness: &Readiness) -> Admin {
 #[tokio::test]
 async fn readiness_is_what_the_service_says() {
     let readiness = Readiness::starting();
-    let admin = admin(&Registry::new(), &readiness);
+    let admin = admin(&Registry::new(), &readiness, &Decided::default());
     let address = admin.local_address();
     let starting = get(address, "/readyz").await.unwrap();
     assert_eq!(starting.status, 503);
@@ -41,7 +44,8 @@ async fn readiness_is_what_the_service_says() {
 async fn each_page_is_there_and_none_can_be_written() {
     let registry = Registry::new();
     registry.counter("events_total", "Events.", &[]).increment();
-    let admin = admin(&registry, &Readiness::starting());
+    let decided = Decided::default();
+    let admin = admin(&registry, &Readiness::starting(), &decided);
     let address = admin.local_address();
 
     let metrics = get(address, "/metrics").await.unwrap();
@@ -54,6 +58,10 @@ async fn each_page_is_there_and_none_can_be_written() {
     assert_eq!(row["value"], "3s");
     assert!(row["origin"].as_str().unwrap().contains("server.request_timeout=3s"));
     assert!(!row["doc"].as_str().unwrap().is_empty());
+    assert!(row.get("decided").is_none());
+    decided.set("server.request_timeout", "3s: as set".to_owned());
+    let config = get(address, "/config").await.unwrap().text();
+    assert_eq!(config.matches("\"decided\": \"3s: as set\"").count(), 1, "{config}");
 
     let build = get(address, "/buildinfo").await.unwrap().json();
     assert_eq!((&build["name"], &build["version"]), (&"store".into(), &"1.2.3".into()));
@@ -81,7 +89,7 @@ async fn it_answers_while_every_shard_is_blocked() {
     server.until("tenfold_http_in_flight", 1.0).await;
 
     let readiness = Readiness::starting();
-    let admin = admin(&server.registry, &readiness);
+    let admin = admin(&server.registry, &readiness, &Decided::default());
     let address = admin.local_address();
     for path in ["/livez", "/metrics", "/config", "/buildinfo"] {
         assert_eq!(get(address, path).await.unwrap().status, 200, "{path}");
@@ -92,7 +100,7 @@ async fn it_answers_while_every_shard_is_blocked() {
 
 #[tokio::test]
 async fn those_who_only_connect_do_not_keep_others_out() {
-    let admin = admin(&Registry::new(), &Readiness::starting());
+    let admin = admin(&Registry::new(), &Readiness::starting(), &Decided::default());
     let mut silent = Vec::new();
     for _ in 0..100 {
         silent.push(Client::connect(admin.local_address()).await.unwrap());
@@ -102,11 +110,12 @@ async fn those_who_only_connect_do_not_keep_others_out() {
 
 #[tokio::test]
 async fn a_taken_port_is_named_with_its_setting() {
-    let first = admin(&Registry::new(), &Readiness::starting());
+    let first = admin(&Registry::new(), &Readiness::starting(), &Decided::default());
     let pages = AdminPages {
         registry: Registry::new(),
         readiness: Readiness::starting(),
         config: Vec::new(),
+        decided: Decided::default(),
         build: BuildInfo::new("store", "1"),
     };
     let settings = AdminSettings { listen: first.local_address() };

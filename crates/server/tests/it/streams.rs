@@ -5,8 +5,8 @@ use axum::Router;
 use axum::routing::get as on_get;
 use futures_util::stream::{self, Stream, StreamExt};
 use http_body_util::BodyExt;
-use tenfold_server::{json_array, ndjson};
-use tenfold_testkit::{End, get};
+use tenfold_server::{csv, json_array, ndjson};
+use tenfold_testkit::{Client, End, Response, get};
 
 use crate::support::{self, http2, start};
 
@@ -22,6 +22,9 @@ fn routes() -> Router {
             on_get(|| async { json_array(stream::iter((0..50_000).map(Ok::<u64, BoxError>))) }),
         )
         .route("/broken", on_get(|| async { ndjson(failing(50_000)) }))
+        .route("/broken.csv", on_get(|| async { csv(failing(50_000)) }))
+        .route("/broken.json", on_get(|| async { json_array(failing(50_000)) }))
+        .route("/broken/at/once", on_get(|| async { json_array(failing(0)) }))
 }
 
 #[tokio::test]
@@ -54,4 +57,47 @@ async fn a_stream_that_fails_is_reset_on_http2_and_leaves_the_others_alone() {
     assert!(broken.into_body().collect().await.is_err());
     let whole = whole.into_body().collect().await.unwrap().to_bytes();
     assert!(whole.ends_with(b"49999]"));
+}
+
+async fn get_accepting(address: std::net::SocketAddr, method: &str, path: &str) -> Response {
+    let mut client = Client::connect(address).await.unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\naccept-encoding: gzip\r\n\r\n");
+    client.send(head).await.unwrap();
+    client.read_response().await.unwrap()
+}
+
+#[tokio::test]
+async fn each_format_that_fails_is_seen_to_be_incomplete_encoded_or_not() {
+    let server = start(routes());
+    for path in ["/broken", "/broken.csv", "/broken.json"] {
+        let answer = get(server.address, path).await.unwrap();
+        assert_eq!((answer.status, answer.end), (200, End::Early), "{path}");
+        let encoded = get_accepting(server.address, "GET", path).await;
+        assert_eq!((encoded.status, encoded.end), (200, End::Early), "{path}");
+        assert_eq!(encoded.header("content-encoding"), Some("gzip"));
+        assert!(encoded.body.len() < answer.body.len() / 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_stream_comes_to_its_end() {
+    let server = start(routes());
+    let answer = get_accepting(server.address, "GET", "/whole").await;
+    assert_eq!((answer.status, answer.end), (200, End::Complete));
+    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&*answer.body);
+    std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
+    assert!(text.starts_with("[0,\n1,") && text.ends_with("49999]"));
+    server.until("tenfold_http_in_flight", 0.0).await;
+    assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/whole\"}"), 0.0);
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_at_once_is_a_problem() {
+    let server = start(routes());
+    let answer = get(server.address, "/broken/at/once").await.unwrap();
+    assert_eq!((answer.status, answer.end), (500, End::Complete));
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert!(!answer.text().contains("disk"));
 }

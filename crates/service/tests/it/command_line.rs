@@ -104,6 +104,7 @@ async fn a_secret_of_a_running_service_is_shown_nowhere() {
     let service = Service::run(command).await;
     let settings = get(service.admin, "/config").await.unwrap().text();
     assert!(settings.contains("postgres:***@"), "{settings}");
+    assert!(settings.contains("processes (database.expected_replicas)"), "{settings}");
     assert!(!settings.contains(PASSWORD));
     service.program.signal("TERM");
     let output = service.program.end().await;

@@ -1,0 +1,125 @@
+//! A statement from its sending to the end of its answer, and what a connection is like when its
+//! user is gone.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use futures_util::Stream;
+use tokio_postgres::RowStream;
+
+use super::Connection;
+use crate::error::{Error, Result};
+use crate::query::Key;
+use crate::row::PgRow;
+
+/// How a connection was left by its last user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Clean,
+    /// A statement whose answer nobody reads any more.
+    Running,
+    InTransaction,
+    /// With settings, locks, temporary tables or channels of its last user.
+    SessionChanged,
+    Broken,
+}
+
+impl Left {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Left::Clean => "clean",
+            Left::Running => "running",
+            Left::InTransaction => "in_transaction",
+            Left::SessionChanged => "session_changed",
+            Left::Broken => "broken",
+        }
+    }
+}
+
+/// A statement between its sending and the end of its answer. Dropped in between, it leaves a
+/// mark on the connection.
+#[derive(Debug)]
+pub(crate) struct Running {
+    connection: Arc<Connection>,
+    ended: bool,
+    /// `None` before it is sent, and for what is none of the single statements.
+    sent: Option<Sent>,
+}
+
+/// A statement that has its number in the line.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) key: Key,
+}
+
+impl Running {
+    pub(super) fn start(connection: &Arc<Connection>) -> Running {
+        connection.running.fetch_add(1, Ordering::Relaxed);
+        Running { connection: Arc::clone(connection), ended: false, sent: None }
+    }
+
+    /// It is sent in this moment.
+    #[inline]
+    pub(super) fn send(&mut self, key: Key) {
+        self.sent = Some(Sent { number: self.connection.line.send(), key });
+    }
+
+    pub(super) fn sent(&self) -> Option<&Sent> {
+        self.sent.as_ref()
+    }
+
+    /// The answer has been read to its end.
+    pub(crate) fn end(mut self) {
+        self.ended = true;
+        if let Some(Sent { number, key }) = &self.sent {
+            self.connection.answered(*number, key);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.abandoned.store(true, Ordering::Relaxed);
+            if let Some(Sent { number, key }) = self.sent.take() {
+                self.connection.left_behind(number, key);
+            }
+        }
+        self.connection.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The rows of one answer, as they come. Dropped before the end, it leaves the rest of the
+    /// answer to be thrown away, and the connection marked.
+    pub(crate) struct Rows {
+        #[pin]
+        pub(super) stream: RowStream,
+        pub(super) running: Option<Running>,
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<PgRow>;
+
+    #[inline]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<PgRow>>> {
+        let this = self.project();
+        let row = match ready!(this.stream.poll_next(cx)) {
+            Some(Ok(row)) => return Poll::Ready(Some(Ok(PgRow::new(row)))),
+            Some(Err(error)) => Some(Err(match this.running {
+                Some(running) => running.connection.failed(error),
+                None => Error::of_statement(error),
+            })),
+            None => None,
+        };
+        // Postgres says nothing more about a statement after an error or the last row.
+        if let Some(running) = this.running.take() {
+            running.end();
+        }
+        Poll::Ready(row)
+    }
+}
