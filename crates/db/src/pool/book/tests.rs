@@ -1,3 +1,5 @@
+//! What the book of the pool decides, one rule at a time.
+
 use std::cell::Cell;
 use std::rc::Rc;
 
