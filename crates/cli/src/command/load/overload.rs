@@ -239,7 +239,7 @@ impl VariantArguments {
 }
 
 /// The largest multiple: what is beyond it is no overload of a service but of its network.
-const TIMES_MAX: f64 = 1000.0;
+const TIMES_MAX: f64 = 10_000.0;
 
 /// For the flag that is multiples.
 fn multiple(text: &str) -> Result<f64, String> {

@@ -45,7 +45,7 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         ),
         ("limit URL --at-least 0", "'0' for '--at-least <RATE>': a number above 0"),
         ("overload URL --times 1,-2", "'-2' for '--times <N,…>': a number above 0"),
-        ("overload URL --times 1,1001", "'1001' for '--times <N,…>': no more than 1000 times"),
+        ("overload URL --times 1,10001", "'10001' for '--times <N,…>': no more than 10000 times"),
         ("overload URL --limit 1e6 --times 1,11", "--limit 1000000 --times 11 is more than 10000"),
         ("overload URL --retries 101", "'101' for '--retries <N>': 101 is not in 1..=100"),
         ("overload URL --flood 1.5", "'1.5' for '--flood [<SHARE>]': a share between 0 and 1"),
