@@ -7,6 +7,11 @@ mod trace;
 
 pub use trace::{TraceError, TraceErrors};
 
+/// The highest rate that can be intended, in requests per second: more than any thread can so much
+/// as count. Without an end to it a generator that cannot keep up would go on for ever, because
+/// what it could not offer is counted, one by one, and not thinned out.
+pub const RATE_MAX: f64 = 1e7;
+
 /// How many requests shall come when: a rate over time, and how the arrivals are spaced in it.
 ///
 /// ```
@@ -67,7 +72,7 @@ impl Schedule {
 
     /// A rate that changes evenly from one to another.
     ///
-    /// A rate that is negative or not a number is none.
+    /// A rate that is negative or not a number is none; what is above [`RATE_MAX`] is that.
     pub fn ramp(from: f64, to: f64, duration: Duration) -> Schedule {
         let piece = Piece { seconds: duration.as_secs_f64(), from: sane(from), to: sane(to) };
         Schedule { pieces: vec![piece], spacing: Spacing::Even }
@@ -161,7 +166,7 @@ impl Schedule {
 }
 
 fn sane(rate: f64) -> f64 {
-    if rate.is_finite() { rate.max(0.0) } else { 0.0 }
+    if rate.is_finite() { rate.clamp(0.0, RATE_MAX) } else { 0.0 }
 }
 
 /// Intended moments, in nanoseconds since the start, never going back.

@@ -58,7 +58,7 @@ mod tls;
 mod usl;
 mod validity;
 
-pub use arrival::{Arrivals, Schedule, Spacing, TraceError, TraceErrors};
+pub use arrival::{Arrivals, RATE_MAX, Schedule, Spacing, TraceError, TraceErrors};
 pub use bottleneck::{Bottleneck, Resource, Saturation};
 pub use ending::{Ending, Failure, NotOffered};
 pub use fetch::{Address, AddressError, FetchError};

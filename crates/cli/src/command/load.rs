@@ -19,7 +19,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use tenfold_config::duration;
 use tenfold_loadgen::scenario::template;
-use tenfold_loadgen::{Scenario, Spacing};
+use tenfold_loadgen::{RATE_MAX, Scenario, Spacing};
 
 use super::Error;
 
@@ -178,6 +178,14 @@ pub(super) fn length(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .filter(|length| !length.is_zero())
         .ok_or_else(|| "a length of time is needed, such as 500ms, 10s or 2m".to_owned())
+}
+
+/// For flags that are a rate which is offered.
+fn offered_rate(text: &str) -> Result<f64, String> {
+    match above_zero(text)? {
+        rate if rate <= RATE_MAX => Ok(rate),
+        _ => Err(format!("no more than {RATE_MAX} per second is possible")),
+    }
 }
 
 /// For flags that are a rate, or a multiple.

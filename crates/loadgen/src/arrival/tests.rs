@@ -64,17 +64,25 @@ fn a_trace_is_a_rate_per_line() {
 
 #[test]
 fn every_wrong_line_of_a_trace_is_told() {
-    let wrong = Schedule::trace("0,5\n1,many\n0.5,5\n0,5\n2\n-1,5\n1700000000,5\n").unwrap_err();
+    let wrong =
+        Schedule::trace("0,5\n1,many\n0.5,5\n0,5\n2\n-1,5\n1700000000,5\n3,1e300\n").unwrap_err();
     assert_eq!(
         wrong.to_string(),
         "line 2: the rate is \"many\": a number of at least 0 is needed\n\
          line 4: second 0 comes after 0.5: each line must be later\n\
          line 5: 1 fields: two, second,rate, are needed\n\
          line 6: the second is \"-1\": a number of at least 0 is needed\n\
-         line 7: the second is 1700000000: seconds since the start are needed"
+         line 7: the second is 1700000000: seconds since the start are needed\n\
+         line 8: the rate is \"1e300\": no more than 10000000 is possible"
     );
     let empty = Schedule::trace("second,rate\n").unwrap_err();
     assert_eq!(empty.to_string(), "line 1: a line of second,rate is needed");
+}
+
+#[test]
+fn no_rate_is_more_than_can_be_counted() {
+    let schedule = Schedule::ramp(1e300, f64::INFINITY, SECOND);
+    assert_eq!((schedule.rate_max(), schedule.requests()), (RATE_MAX, RATE_MAX / 2.0));
 }
 
 #[test]

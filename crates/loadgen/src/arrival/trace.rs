@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::RATE_MAX;
+
 /// No clock of a service has run for longer than ten years, but a date in seconds since 1970
 /// looks as if.
 const SECONDS_MAX: f64 = 3.2e8;
@@ -81,6 +83,9 @@ fn row(record: &csv::StringRecord, earlier: Option<f64>) -> Result<(f64, f64), S
     let (second, rate) = (number(second, "second")?, number(rate, "rate")?);
     if second > SECONDS_MAX {
         return Err(format!("the second is {second}: seconds since the start are needed"));
+    }
+    if rate > RATE_MAX {
+        return Err(format!("the rate is {:?}: no more than {RATE_MAX} is possible", &record[1]));
     }
     match earlier {
         Some(earlier) if second <= earlier => {

@@ -163,8 +163,9 @@ impl Answer {
             return Ok(None);
         };
         let status = response.code.unwrap_or_default();
-        // 100 and 103 announce the answer; 101 would be one that nobody asked for.
-        if status == 101 {
+        // 100 and 103 announce the answer; 101 would be one that nobody asked for, and less is none
+        // (RFC 9110, 15).
+        if status == 101 || status < 100 {
             return Err(Failure::Garbage);
         }
         if status >= 200 {

@@ -3,7 +3,9 @@
 //! Each figure carries the interval in which a repetition would be expected: that of the search
 //! for a limit; for shares and latencies the wider of what sampling leaves open (a binomial
 //! share; the order statistics around a quantile) and of how much the figure moved from second to
-//! second. Where the intervals of both reports meet, the difference is noise.
+//! second. Latencies are given more than that, because one run differs from the next by more than
+//! its seconds do from each other. Where the intervals of both reports meet, the difference is
+//! noise.
 
 use std::fmt;
 use std::ops::Range;
@@ -73,6 +75,16 @@ pub(crate) enum Unit {
 
 /// Two searches for the limit of an unchanged service may differ by this much.
 const LIMIT_SPREAD: f64 = 0.05;
+
+/// A latency may be this part of it higher or lower in the next run: of fifteen runs of six seconds
+/// against an unchanged service the medians lay up to a fifth from one to the next.
+const LATENCY_SPREAD: f64 = 0.1;
+
+/// And by at least this, in milliseconds: what is shorter is a matter of how threads wake up.
+const LATENCY_SPREAD_MS: f64 = 0.025;
+
+/// The same part where it is not known how much a latency moved: with few answers, or few seconds.
+const LATENCY_SPREAD_UNKNOWN: f64 = 0.25;
 
 pub(super) fn of(earlier: &Report, report: &Report) -> Comparison {
     let old = figures(earlier);
@@ -195,8 +207,8 @@ pub(crate) fn figures(report: &Report) -> Vec<Figure> {
                 unit: Unit::Milliseconds,
                 value,
                 // A single client sees few answers.
-                low: value * 0.8,
-                high: value * 1.25,
+                low: value - unseen(value),
+                high: value + unseen(value),
             });
         }
     }
@@ -282,7 +294,8 @@ fn latencies(
             let spread = spread(
                 slices.iter().filter_map(|slice| slice.latency_ms).map(|latency| latency[index]),
             );
-            let spread = if spread.is_nan() { 0.0 } else { spread };
+            let least = (value * LATENCY_SPREAD).max(LATENCY_SPREAD_MS);
+            let spread = if spread.is_nan() { unseen(value) } else { spread.max(least) };
             Some(Figure {
                 name: format!("{prefix}{name}"),
                 unit: Unit::Milliseconds,
@@ -292,6 +305,11 @@ fn latencies(
             })
         })
         .collect()
+}
+
+/// How far a latency may lie from a repetition, where nothing is known of how it moves.
+fn unseen(value_ms: f64) -> f64 {
+    (value_ms * LATENCY_SPREAD_UNKNOWN).max(LATENCY_SPREAD_MS)
 }
 
 impl Figure {

@@ -31,7 +31,8 @@ pub(super) fn scenario(text: &str, folder: &Path) -> Result<Scenario, ScenarioEr
         return Err(ScenarioErrors { errors: problems.into_errors() });
     }
     let root = Fields::new("", document.get_ref(), 0);
-    let scenario = Reader { folder, problems: &mut problems }.scenario(root);
+    let reader = Reader { folder, protocol: Protocol::Http1, problems: &mut problems };
+    let scenario = reader.scenario(root);
     match scenario {
         Some(scenario) if problems.are_none() => Ok(scenario),
         _ => Err(ScenarioErrors { errors: problems.into_errors() }),
@@ -40,16 +41,19 @@ pub(super) fn scenario(text: &str, folder: &Path) -> Result<Scenario, ScenarioEr
 
 struct Reader<'r, 't> {
     folder: &'r Path,
+    /// What the clients speak, which decides what headers there may be.
+    protocol: Protocol,
     problems: &'r mut Problems<'t>,
 }
 
 impl Reader<'_, '_> {
-    fn scenario(&mut self, mut root: Fields<'_>) -> Option<Scenario> {
+    fn scenario(mut self, mut root: Fields<'_>) -> Option<Scenario> {
         let target = self.target(&mut root);
         let behaviour = match root.table("client", self.problems) {
             Some(fields) => self.behaviour(fields),
             None => Behaviour::default(),
         };
+        self.protocol = behaviour.protocol;
         let good = match root.table("good", self.problems) {
             Some(fields) => self.good(fields, &Good::default()),
             None => Good::default(),
@@ -364,6 +368,10 @@ impl Reader<'_, '_> {
                     continue;
                 }
             };
+            if self.protocol == Protocol::Http2 && !is_of_http2(&name, value.get_ref().as_str()) {
+                self.problems.at(start, format!("header {name:?} is forbidden in HTTP/2"));
+                continue;
+            }
             match value.get_ref().as_str() {
                 Some(text) if text.bytes().all(|byte| byte >= b' ' && byte != 0x7f) => {
                     headers.extend(
@@ -490,6 +498,16 @@ fn header_name(name: &str) -> Result<String, String> {
         return Err("is written by the generator itself".to_owned());
     }
     Ok(name.as_str().to_owned())
+}
+
+/// Whether HTTP/2 knows such a header: those that are about the connection itself it does not, and
+/// a request with one is never sent (RFC 9113, 8.2.2).
+fn is_of_http2(name: &str, value: Option<&str>) -> bool {
+    match name {
+        "keep-alive" | "proxy-connection" | "upgrade" => false,
+        "te" => value == Some("trailers"),
+        _ => true,
+    }
 }
 
 fn read_list(path: &Path) -> Result<Vec<String>, String> {

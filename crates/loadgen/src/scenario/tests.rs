@@ -121,6 +121,25 @@ p99 = "1s"
 }
 
 #[test]
+fn headers_about_the_connection_are_no_headers_of_http2() {
+    let text = |http: &str| {
+        format!(
+            "target = \"http://a\"\n[[request]]\npath = \"/\"\n[request.headers]\n\
+             upgrade = \"h2c\"\nkeep-alive = \"5\"\nte = \"gzip\"\n\
+             [[request]]\npath = \"/\"\nheaders = {{ te = \"trailers\" }}\n\
+             [client]\nhttp = \"{http}\"\n"
+        )
+    };
+    assert!(parse(&text("1.1")).is_ok());
+    assert_eq!(
+        parse(&text("2")).unwrap_err().to_string(),
+        "line 5: header \"upgrade\" is forbidden in HTTP/2\n\
+         line 6: header \"keep-alive\" is forbidden in HTTP/2\n\
+         line 7: header \"te\" is forbidden in HTTP/2"
+    );
+}
+
+#[test]
 fn broken_and_empty_files_are_told() {
     let broken = parse("target = \n[[request]]\npath = \"/\"").unwrap_err().to_string();
     assert!(broken.starts_with("line 1: is not TOML here: "), "{broken}");

@@ -14,13 +14,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tenfold_loadgen::{Ending, Failure};
 use tenfold_testkit::SelfSigned;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::listener::Listener;
 use crate::{SECOND, ms, offer, run, scenario};
 
 /// hyper with HTTP/1.1 and HTTP/2: /slow takes a minute, /echo gives the body back, the others
@@ -28,7 +27,7 @@ use crate::{SECOND, ms, offer, run, scenario};
 struct Hyper {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    _end: oneshot::Sender<()>,
+    _listener: Listener,
 }
 
 impl Hyper {
@@ -51,50 +50,30 @@ impl Hyper {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             TlsAcceptor::from(Arc::new(config))
         });
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = connections.clone();
-        let (end, ended) = oneshot::channel::<()>();
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                let accept = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.unwrap();
-                        counted.fetch_add(1, Ordering::Relaxed);
-                        let tls = tls.clone();
-                        tokio::spawn(async move {
-                            let mut builder = auto::Builder::new(TokioExecutor::new());
-                            builder.http2().max_concurrent_streams(streams);
-                            let service = service_fn(answer);
-                            // Connections end as clients end them, and after their time.
-                            let _ = match tls {
-                                Some(tls) => {
-                                    let Ok(stream) = tls.accept(stream).await else { return };
-                                    let served =
-                                        builder.serve_connection(TokioIo::new(stream), service);
-                                    tokio::time::timeout(lives, served).await
-                                }
-                                None => {
-                                    let served =
-                                        builder.serve_connection(TokioIo::new(stream), service);
-                                    tokio::time::timeout(lives, served).await
-                                }
-                            };
-                        });
+        let listener = Listener::start(move |stream| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let mut builder = auto::Builder::new(TokioExecutor::new());
+                builder.http2().max_concurrent_streams(streams);
+                let service = service_fn(answer);
+                // Connections end as clients end them, and after their time.
+                let _ = match tls {
+                    Some(tls) => {
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        let served = builder.serve_connection(TokioIo::new(stream), service);
+                        tokio::time::timeout(lives, served).await
+                    }
+                    None => {
+                        let served = builder.serve_connection(TokioIo::new(stream), service);
+                        tokio::time::timeout(lives, served).await
                     }
                 };
-                tokio::select! {
-                    () = accept => {}
-                    _ = ended => {}
-                }
             });
         });
-        Hyper { address, connections, _end: end }
+        Hyper { address: listener.address, connections, _listener: listener }
     }
 
     fn url(&self, scheme: &str) -> String {

@@ -6,6 +6,7 @@ mod answers;
 mod behaviour;
 mod exhausted;
 mod http2;
+mod listener;
 mod models;
 mod scenarios;
 mod server;

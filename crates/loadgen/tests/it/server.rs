@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::listener::Listener;
 
 /// What a server does with one request.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl Reply {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
-    _end: oneshot::Sender<()>,
+    _listener: Listener,
 }
 
 #[derive(Default)]
@@ -70,34 +71,15 @@ impl Server {
         concurrency: usize,
         reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
     ) -> Server {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let (end, ended) = oneshot::channel::<()>();
         let known = shared.clone();
-        std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                let permits = Arc::new(Semaphore::new(concurrency));
-                let reply: Arc<dyn Fn(&str) -> Reply + Send + Sync> = Arc::new(reply);
-                let accept = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.unwrap();
-                        known.connections.fetch_add(1, Ordering::Relaxed);
-                        let (known, reply, permits) =
-                            (known.clone(), reply.clone(), permits.clone());
-                        tokio::spawn(serve(stream, known, reply, permits));
-                    }
-                };
-                tokio::select! {
-                    () = accept => {}
-                    _ = ended => {}
-                }
-            });
+        let permits = Arc::new(Semaphore::new(concurrency));
+        let reply: Arc<dyn Fn(&str) -> Reply + Send + Sync> = Arc::new(reply);
+        let listener = Listener::start(move |stream| {
+            known.connections.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(serve(stream, known.clone(), reply.clone(), permits.clone()));
         });
-        Server { address, shared, _end: end }
+        Server { address: listener.address, shared, _listener: listener }
     }
 
     pub(crate) fn url(&self) -> String {

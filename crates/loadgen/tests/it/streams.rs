@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tenfold_loadgen::Ending;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
+use crate::listener::Listener;
 use crate::{ms, run, scenario};
 
 const HEADERS: u8 = 1;
@@ -27,7 +28,7 @@ const FALLS_AFTER: usize = 20;
 struct Falling {
     address: SocketAddr,
     seen: Arc<Seen>,
-    _end: oneshot::Sender<()>,
+    _listener: Listener,
 }
 
 #[derive(Default)]
@@ -40,31 +41,13 @@ struct Seen {
 
 impl Falling {
     fn start() -> Falling {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
-        let (end, ended) = oneshot::channel::<()>();
         let known = seen.clone();
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                let accept = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.unwrap();
-                        known.connections.fetch_add(1, Ordering::Relaxed);
-                        tokio::spawn(serve(stream, known.clone()));
-                    }
-                };
-                tokio::select! {
-                    () = accept => {}
-                    _ = ended => {}
-                }
-            });
+        let listener = Listener::start(move |stream| {
+            known.connections.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(serve(stream, known.clone()));
         });
-        Falling { address, seen, _end: end }
+        Falling { address: listener.address, seen, _listener: listener }
     }
 }
 

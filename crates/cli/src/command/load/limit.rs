@@ -12,7 +12,8 @@ use super::output::{OutputArguments, code, report};
 use super::progress::Progress;
 use super::screen::Screen;
 use super::{
-    Asked, Problem, TargetArguments, above_zero, both, length, rate, requests_per_second, share,
+    Asked, Problem, TargetArguments, above_zero, both, length, offered_rate, rate,
+    requests_per_second, share,
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,10 +36,10 @@ pub(super) struct SearchArguments {
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
     /// The first rate, in requests per second [default: what one client gets]
-    #[arg(long, value_name = "RATE", value_parser = above_zero)]
+    #[arg(long, value_name = "RATE", value_parser = offered_rate)]
     rate_first: Option<f64>,
     /// The highest rate worth offering
-    #[arg(long, value_name = "RATE", default_value = "1000000", value_parser = above_zero)]
+    #[arg(long, value_name = "RATE", default_value = "1000000", value_parser = offered_rate)]
     rate_max: f64,
     /// How long each rate is held at least
     #[arg(long, value_name = "TIME", default_value = "1800ms", value_parser = length)]

@@ -7,21 +7,21 @@ use tenfold_config::duration::show;
 use tenfold_loadgen::scenario::read_text;
 use tenfold_loadgen::{Load, Schedule};
 
-use super::{Problem, above_zero, length, requests_per_second};
+use super::{Problem, length, offered_rate, requests_per_second};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LoadArguments {
     /// Requests per second
-    #[arg(long, value_name = "RATE", default_value = "100", value_parser = above_zero)]
+    #[arg(long, value_name = "RATE", default_value = "100", value_parser = offered_rate)]
     rate: f64,
     /// How long, or how long each step
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length)]
     duration: Duration,
     /// Begins with this rate and rises, or falls, to --rate
-    #[arg(long, value_name = "RATE", value_parser = above_zero)]
+    #[arg(long, value_name = "RATE", value_parser = offered_rate)]
     ramp_from: Option<f64>,
     /// Rates that are held one after the other
-    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = above_zero,
+    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = offered_rate,
           conflicts_with_all = ["rate", "ramp_from"])]
     steps: Vec<f64>,
     /// A recorded load: lines of second,rate

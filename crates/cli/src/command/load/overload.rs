@@ -10,7 +10,7 @@ use tenfold_config::environment;
 use tenfold_loadgen::scenario::{Behaviour, Retries, Share, Thresholds};
 use tenfold_loadgen::{
     Cold, Flood, Found, Latencies, OverloadBounds, OverloadEvent, OverloadOptions, OverloadReport,
-    Pause, Variants, past,
+    Pause, RATE_MAX, Variants, past,
 };
 
 use super::interrupt::Interrupt;
@@ -19,7 +19,8 @@ use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
 use super::{
-    Asked, Problem, TargetArguments, above_zero, both, length, rate, requests_per_second, share,
+    Asked, Problem, TargetArguments, above_zero, both, length, offered_rate, rate,
+    requests_per_second, share,
 };
 
 #[derive(Debug, clap::Args)]
@@ -27,10 +28,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
     /// The multiples of the limit
-    #[arg(long, value_name = "N,…", default_value = "1,2,5,10", value_delimiter = ',', value_parser = above_zero)]
+    #[arg(long, value_name = "N,…", default_value = "1,2,5,10", value_delimiter = ',', value_parser = multiple)]
     times: Vec<f64>,
     /// The limit, in requests per second [default: it is searched first]
-    #[arg(long, value_name = "RATE", value_parser = above_zero)]
+    #[arg(long, value_name = "RATE", value_parser = offered_rate)]
     limit: Option<f64>,
     /// How long each multiple is held
     #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
@@ -85,8 +86,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         .as_ref()
         .map_or_else(|_| Behaviour::default(), |asked| asked.scenario.behaviour.clone());
     let variants = arguments.variants.read(arguments.hold, &behaviour);
-    let ((asked, (variants, words)), ((search_options, rest), mut output)) = both(
-        both(asked, variants),
+    let ((asked, ((variants, words), ())), ((search_options, rest), mut output)) = both(
+        both(asked, both(variants, arguments.check_rates())),
         both(
             both(arguments.search.options(&arguments.target), arguments.rest()),
             arguments.output.open(),
@@ -157,6 +158,18 @@ impl Arguments {
         OverloadBounds { goodput_to_peak_min: self.goodput_min, recovery_max: self.recovery_max }
     }
 
+    /// Whether the highest multiple of a limit that is known can be offered.
+    fn check_rates(&self) -> Result<(), Problem> {
+        let most = self.times.iter().copied().fold(0.0, f64::max);
+        match self.limit {
+            Some(limit) if limit * most > RATE_MAX => Err(Problem::Usage(format!(
+                "--limit {limit} --times {most} is more than {RATE_MAX} requests per second: no \
+                 more is possible"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn rest(&self) -> Result<Duration, Problem> {
         let needed = self.recovery_max.map_or(Duration::ZERO, |max| max + REST_AFTER_RECOVERY);
         match self.rest {
@@ -222,6 +235,17 @@ impl VariantArguments {
             (None, Some(url)) => Ok(Some(Cold::Post(address("--cold-url <URL>", url)?))),
             (None, None) => Ok(None),
         }
+    }
+}
+
+/// The largest multiple: what is beyond it is no overload of a service but of its network.
+const TIMES_MAX: f64 = 10_000.0;
+
+/// For the flag that is multiples.
+fn multiple(text: &str) -> Result<f64, String> {
+    match above_zero(text)? {
+        times if times <= TIMES_MAX => Ok(times),
+        _ => Err(format!("no more than {TIMES_MAX} times are possible")),
     }
 }
 

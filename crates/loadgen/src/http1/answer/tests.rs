@@ -67,6 +67,7 @@ fn what_is_no_answer_is_told_from_half_of_one() {
     let cases = [
         ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), Failure::Garbage),
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n".to_owned(), Failure::Garbage),
+        ("HTTP/1.1 000 Odd\r\n\r\n".to_owned(), Failure::Garbage),
         ("HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\nhi".to_owned(), Failure::Garbage),
         ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nhi".to_owned(), Failure::Garbage),
         (

@@ -1,5 +1,7 @@
 //! What is a change, and what is noise.
 
+use hdrhistogram::Histogram;
+
 use super::*;
 use crate::report::sample::report;
 
@@ -44,6 +46,34 @@ fn quicker_is_better() {
     assert_eq!(change.significance, Significance::Better);
     assert_eq!((change.old.as_str(), change.new.as_str()), ("2.1 ms", "1 ms"));
     assert_eq!(find(&old.compare(&new), "unloaded p50").significance, Significance::Worse);
+}
+
+/// The median of a load in which everybody waited for as long, for so many seconds.
+fn median(latency_us: u64, seconds: usize) -> Figure {
+    let mut latencies_us = Histogram::new(3).unwrap();
+    latencies_us.record_n(latency_us, 1_000 * seconds as u64).unwrap();
+    let seen = Attempts { latencies_us: vec![(Ending::Good, latencies_us)], ..Attempts::default() };
+    let mut course = report().run.unwrap().course;
+    course.slices.truncate(1);
+    course.slices[0].latency_ms = Some([latency_us as f64 / 1e3; 4]);
+    course.slices = vec![course.slices[0].clone(); seconds];
+    latencies("", &seen, &course, Some(&(0..seconds))).swap_remove(0)
+}
+
+#[test]
+fn a_latency_that_is_a_tenth_higher_in_the_next_run_is_noise() {
+    let significance = |old: (u64, usize), new: (u64, usize)| {
+        Change::of(&median(old.0, old.1), &median(new.0, new.1)).significance
+    };
+    assert_eq!(significance((10_000, 6), (11_900, 6)), Significance::Noise);
+    assert_eq!(significance((10_000, 6), (13_000, 6)), Significance::Worse);
+    assert_eq!(significance((13_000, 6), (10_000, 6)), Significance::Better);
+    // How threads wake up is no property of a service.
+    assert_eq!(significance((86, 6), (115, 6)), Significance::Noise);
+    assert_eq!(significance((86, 6), (160, 6)), Significance::Worse);
+    // Of one second nobody knows how much it moves.
+    assert_eq!(significance((10_000, 1), (13_000, 1)), Significance::Noise);
+    assert_eq!(significance((10_000, 1), (20_000, 1)), Significance::Worse);
 }
 
 #[test]
