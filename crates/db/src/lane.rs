@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::abandoned::Abandoned;
+use crate::backoff::Backoff;
 use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Cause, Error, Lane, Result};
@@ -26,9 +27,6 @@ use crate::slow::SlowStatements;
 /// How long a query waits for a broken connection to come back. Longer means that Postgres is
 /// gone, and the sooner a caller hears of that the better.
 const RECONNECT_GRACE: Duration = Duration::from_secs(1);
-
-/// The first pause between attempts to connect; doubled after each failure.
-const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// What comes on top of the longest statement before a silent connection is given up.
 const SILENCE_GRACE: Duration = Duration::from_secs(1);
@@ -41,8 +39,9 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 /// How often a connection is asked whether it is silent.
 const LISTEN_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause between attempts to connect.
-const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a connection has to last to be a success: one that dies as soon as it is there is as
+/// good as none.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// The shared lane of one shard.
 #[derive(Debug)]
@@ -65,8 +64,14 @@ pub(crate) struct Member {
 
 #[derive(Debug)]
 enum State {
+    /// The first attempt is under way. Nothing says that Postgres is gone: the pool has just
+    /// connected to it.
+    Starting,
     Up(Arc<Connection>),
-    Down { since: Moment, cause: Option<Cause> },
+    Down {
+        since: Moment,
+        cause: Option<Cause>,
+    },
 }
 
 impl SharedLane {
@@ -221,7 +226,7 @@ impl Drop for SharedPlace<'_> {
 
 impl Member {
     fn start(open: Open, silence_max: Duration) -> Member {
-        let (sender, state) = watch::channel(State::Down { since: Moment::now(), cause: None });
+        let (sender, state) = watch::channel(State::Starting);
         let keeper = tokio::spawn(keep_up(open, silence_max, sender)).abort_handle();
         Member { state, keeper }
     }
@@ -230,7 +235,7 @@ impl Member {
     fn connected(&self) -> Option<Arc<Connection>> {
         match &*self.state.borrow() {
             State::Up(connection) if !connection.is_closed() => Some(Arc::clone(connection)),
-            State::Up(_) | State::Down { .. } => None,
+            State::Up(_) | State::Starting | State::Down { .. } => None,
         }
     }
 
@@ -243,11 +248,14 @@ impl Member {
                 State::Up(connection) if !connection.is_closed() => {
                     return Ok(Arc::clone(connection));
                 }
+                State::Starting => (deadline, None),
                 // It broke this moment, and its keeper has not noticed yet.
-                State::Up(_) => (asked + RECONNECT_GRACE, None),
-                State::Down { since, cause } => (*since + RECONNECT_GRACE, cause.clone()),
+                State::Up(_) => (Deadline::at(asked + RECONNECT_GRACE), None),
+                State::Down { since, cause } => {
+                    (Deadline::at(*since + RECONNECT_GRACE), cause.clone())
+                }
             };
-            let give_up = Deadline::at(give_up).earlier(deadline);
+            let give_up = give_up.earlier(deadline);
             match tokio::time::timeout_at(give_up.instant(), state.changed()).await {
                 Ok(Ok(())) => {}
                 // The lane is gone, and nobody connects any more.
@@ -293,7 +301,7 @@ impl Open {
 /// Connects, waits for the connection to break, and connects again, for as long as the lane is there.
 async fn keep_up(open: Open, silence_max: Duration, state: watch::Sender<State>) {
     let mut since = Moment::now();
-    let mut pause = RECONNECT_PAUSE_MIN;
+    let mut backoff = Backoff::new();
     loop {
         match open.open().await {
             Ok((connection, driver)) => {
@@ -302,18 +310,15 @@ async fn keep_up(open: Open, silence_max: Duration, state: watch::Sender<State>)
                 until_broken(&open, silence_max, &state, connection, driver).await;
                 since = Moment::now();
                 state.send_replace(State::Down { since, cause: None });
-                // One that dies as soon as it is there is as good as none.
-                if since.since(up) > RECONNECT_PAUSE_MAX {
-                    pause = RECONNECT_PAUSE_MIN;
+                if since.since(up) > LASTING {
+                    backoff = Backoff::new();
                 }
             }
             Err(cause) => {
                 state.send_replace(State::Down { since, cause: Some(cause) });
             }
         }
-        // Between half and the whole of it, so that shards and replicas do not come back in step.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
+        tokio::time::sleep(backoff.next()).await;
     }
 }
 

@@ -18,3 +18,5 @@ mod products;
 mod programs;
 /// The heavy question.
 mod report;
+/// Postgres freezes, dies, and comes back.
+mod storm;

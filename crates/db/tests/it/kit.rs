@@ -21,6 +21,16 @@ pub(crate) fn postgres_on_tcp() -> (Postgres, u16) {
     (Postgres::start(&options, &|_| {}).unwrap(), port)
 }
 
+/// Does what takes a while without an event loop on a thread of its own: on this one, whoever is
+/// under test would stand still for as long.
+pub(crate) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let working = std::thread::spawn(work);
+    while !working.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    working.join().unwrap()
+}
+
 diesel::table! {
     pieces (id) {
         id -> BigInt,

@@ -12,7 +12,7 @@ use tenfold_db::{Class, Database, DatabaseSettings, Db, Error, ShardDatabase, Ta
 use tenfold_local::{Postgres, PostgresOptions};
 use tenfold_telemetry::metrics::Registry;
 
-use crate::kit::{postgres_on_tcp, sleep_ten_seconds};
+use crate::kit::{beside, postgres_on_tcp, sleep_ten_seconds};
 
 diesel::table! {
     notes (id) {
@@ -292,29 +292,30 @@ async fn writes_go_on_when_the_former_primary_is_silent() {
     check_failover(|primary| primary.pause().unwrap()).await;
 }
 
-async fn check_failover(fail: impl FnOnce(&mut Postgres)) {
-    let mut pair = Pair::start().await;
+async fn check_failover(fail: impl FnOnce(&mut Postgres) + Send + 'static) {
+    let pair = Pair::start().await;
     let mut settings = pair.settings(TargetSessionAttrs::ReadWrite);
     settings.pool_max = 8;
-    // A silent connection of the shared lane is given up one second after this.
-    settings.shared_statement_timeout = Duration::from_millis(500);
     let shard = open(&settings).await.unwrap();
     let writers = Writers::start(&shard);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    fail(&mut pair.primary);
+    // Each on a thread of its own: a busy machine takes its time, and the event loop has writers
+    // to serve.
+    let Pair { mut primary, standby } = pair;
+    let _former = beside(move || {
+        fail(&mut primary);
+        primary
+    })
+    .await;
     let before = writers.next.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(before > 0);
-    let Pair { standby, primary: _former } = pair;
-    let promotion = std::thread::spawn(move || {
+    let standby = beside(move || {
         standby.promote().unwrap();
         standby
-    });
-    while !promotion.is_finished() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    })
+    .await;
     let promoted = Moment::now();
-    let standby = promotion.join().unwrap();
     let probe = -1_i64;
     loop {
         let insert = diesel::insert_into(notes::table).values(notes::id.eq(probe));
