@@ -102,7 +102,7 @@ async fn a_stream_dropped_in_the_middle_is_cancelled() {
 
 #[derive(QueryableByName)]
 struct Wide {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    #[diesel(sql_type = sql_types::BigInt)]
     id: i64,
 }
 
