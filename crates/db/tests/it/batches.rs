@@ -295,6 +295,11 @@ async fn a_copy_that_fails_or_is_left_leaves_nothing_and_its_connection_whole() 
     let impatient = bench.patient(Duration::from_millis(200));
     let error = impatient.copy_rows(pieces::table, stuck).await.unwrap_err();
     assert!(matches!(error, Error::DeadlinePassed { .. }), "{error}");
+    // Where they come from breaks.
+    let read = numbered(0..5_000).into_iter().map(Ok);
+    let broken = stream::iter(read.chain([Err(Error::NotFound)]));
+    let error = bench.try_copy_rows(pieces::table, broken).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound), "its own error: {error}");
     let rows = bench.exclusive().load::<Piece>(pieces::table).await.unwrap();
     assert_eq!(rows, [], "the only connection of the pool serves again");
     assert_eq!(bench.number("SELECT count(*) FROM sales").await, 0);
