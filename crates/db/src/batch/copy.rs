@@ -9,7 +9,7 @@ use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::{QueryBuilder, QueryFragment, ValuesClause};
 use diesel::query_source::{QuerySource, Table};
 use futures_util::{SinkExt, Stream, StreamExt, TryFutureExt};
-use tenfold_context::aside;
+use tenfold_context::{Moment, aside};
 
 use super::{Collector, Row, write_fields};
 use crate::copy::{CopyInError, commit, keep_session};
@@ -90,24 +90,31 @@ impl Db {
     {
         aside::aside("COPY on another connection", async move {
             let sql = copy_sql::<Tab, R>(&table)?;
+            // What is looked up goes another way: the connection will be busy with COPY.
+            let shared = self.shared();
+            let mut encoder = Encoder::new();
+            let mut rows = pin!(rows);
+            // The first row comes before the connection: until there is one none is held, and its
+            // types, which are those of all rows, are looked up while none is. Where a pooler lends
+            // few sessions, those who COPY would wait for one that they hold themselves.
+            let began = Moment::now();
+            let first = tokio::time::timeout_at(self.context().deadline().instant(), rows.next());
+            let first = first
+                .await
+                .map_err(|_elapsed| Error::DeadlinePassed { after: Moment::now().since(began) })?;
+            if let Some(row) = first.transpose()? {
+                encoder.take::<Tab, R>(&shared, row.values().values).await?;
+            }
             let exclusive = self.take_exclusive(Work::Copy).await?;
             let connection = exclusive.connection();
-            // What is looked up meanwhile goes another way: this connection is busy with COPY.
-            let shared = self.shared();
             let copy = async {
                 keep_session(connection).await.map_err(CopyInError::ours)?;
                 let sink = connection.client().copy_in::<_, Bytes>(&sql).await?;
                 let mut sink = pin!(sink);
-                let mut rows = pin!(rows);
-                let mut encoder = Encoder::new();
                 while let Some(row) = rows.next().await {
                     let row = row.map_err(CopyInError::Source)?.values().values;
-                    while let Some(missing) =
-                        encoder.push::<Tab, R>(&row, self.types()).map_err(CopyInError::ours)?
-                    {
-                        let learned = self.types().learn_from(&shared, missing).await;
-                        learned.map_err(CopyInError::ours)?;
-                    }
+                    let taken = encoder.take::<Tab, R>(&shared, row).await;
+                    taken.map_err(CopyInError::ours)?;
                     if encoder.bytes.len() >= CHUNK_BYTES {
                         sink.feed(encoder.bytes.split().freeze()).await?;
                     }
@@ -154,6 +161,15 @@ struct Encoder {
 impl Encoder {
     fn new() -> Encoder {
         Encoder { bytes: BytesMut::from(HEADER), values: Collector::new() }
+    }
+
+    /// Appends a row, looking up types that are not known yet.
+    async fn take<Tab, R: Row<Tab>>(&mut self, db: &Db, row: R) -> Result<()> {
+        loop {
+            let missing = self.push::<Tab, R>(&row, db.types())?;
+            let Some(missing) = missing else { return Ok(()) };
+            db.types().learn_from(db, missing).await?;
+        }
     }
 
     /// Appends a row, unless it has values of types that have to be looked up first.
