@@ -1,5 +1,7 @@
 //! Bodies made of rows: whole, at the pace of their reader, and visibly broken off when a row fails.
 
+use std::time::Duration;
+
 use axum::BoxError;
 use axum::Router;
 use axum::routing::get as on_get;
@@ -10,9 +12,13 @@ use tenfold_testkit::{Client, End, Response, get};
 
 use crate::support::{self, http2, start};
 
-/// So many rows, and then an error.
+/// So many rows, and then, after a moment in which they are on their way, an error.
 fn failing(rows: u64) -> impl Stream<Item = Result<u64, BoxError>> {
-    stream::iter((0..rows).map(Ok)).chain(stream::iter([Err("the disk is gone".into())]))
+    let fails = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err("the disk is gone".into())
+    };
+    stream::iter((0..rows).map(Ok)).chain(stream::once(fails))
 }
 
 fn routes() -> Router {
@@ -63,7 +69,8 @@ async fn get_accepting(address: std::net::SocketAddr, coding: &str, path: &str) 
     let mut client = Client::connect(address).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\naccept-encoding: {coding}\r\n\r\n");
     client.send(head).await.unwrap();
-    let answer = client.read_response().await.unwrap();
+    let answer = client.read_response().await;
+    let answer = answer.unwrap_or_else(|error| panic!("{coding} {path}: {error}"));
     assert_eq!(answer.header("content-encoding"), Some(coding), "{path}");
     answer
 }
@@ -83,7 +90,6 @@ fn decoded(coding: &str, body: &[u8]) -> (Vec<u8>, std::io::Result<usize>) {
 
 const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
 
-/// Rows enough that some are on their way when the last one fails.
 #[tokio::test]
 async fn each_format_that_fails_is_seen_to_be_incomplete_encoded_or_not() {
     let server = start(routes());
