@@ -32,7 +32,7 @@ async fn what_it_waits_for_is_named_with_its_place_once() {
     let warnings = warnings.about("transaction");
     let expected = if cfg!(debug_assertions) { 3 } else { 0 };
     assert_eq!(warnings.len(), expected, "{warnings:?}");
-    for warning in warnings.iter() {
+    for warning in &warnings {
         assert!(warning.contains("transaction=\"mixes\""), "{warning}");
         assert!(warning.contains("tests/it/aside.rs:"), "{warning}");
     }

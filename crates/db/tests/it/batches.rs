@@ -105,6 +105,25 @@ async fn conflicts_are_ignored_or_updated_as_in_any_insert() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_upserted_twice_is_the_fault_of_whoever_sent_it() {
+    let bench = Bench::start().await;
+    let upsert = diesel::insert_into(pieces::table)
+        .values(batch(vec![NewPiece::numbered(1), NewPiece { stock: 6, ..NewPiece::numbered(1) }]))
+        .on_conflict(pieces::id)
+        .do_update()
+        .set(pieces::stock.eq(diesel::upsert::excluded(pieces::stock)));
+    let error = bench.execute(upsert).await.unwrap_err();
+    let said = error.postgres().unwrap();
+    assert!(said.is_repeated() && said.code() == "21000", "{error}");
+    assert_eq!(error.class(), Class::Constraint);
+    // The same code means something else where a subquery has too many rows.
+    let too_many = "SELECT (SELECT n FROM generate_series(1, 2) n)";
+    let error = bench.execute(diesel::sql_query(too_many)).await.unwrap_err();
+    assert_eq!(error.postgres().unwrap().code(), "21000");
+    assert_eq!(error.class(), Class::Mistake, "{error}");
+}
+
+#[tokio::test]
 async fn one_row_that_is_refused_takes_all_with_it() {
     let bench = Bench::start().await;
     let mut new = numbered(0..100);

@@ -11,7 +11,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{
     Array, BigInt, Date, Integer, Nullable, Numeric, SqlType, Text, Timestamp, Timestamptz,
 };
-use tenfold_db::Class;
+use tenfold_db::{Class, PostgresError};
 
 use super::bench;
 use crate::kit::{Bench, pieces};
@@ -93,7 +93,7 @@ async fn values_that_a_column_does_not_take() {
         ("(cents) SELECT 2147483647 + length('x')", "22003"),
     ] {
         let error = bench.execute(insert(sql)).await.unwrap_err();
-        assert_eq!(error.postgres().map(|said| said.code()), Some(code), "{error}");
+        assert_eq!(error.postgres().map(PostgresError::code), Some(code), "{error}");
         assert_eq!(error.class(), Class::Constraint, "{error}");
     }
     let nonsense = bench.execute(insert("(cents) SELECT 1 / (length('x') - 1)")).await;
