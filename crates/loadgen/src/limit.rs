@@ -258,7 +258,7 @@ impl Hunt<'_> {
         Ok(())
     }
 
-    /// None if it was stopped before its end, or the service went away.
+    /// None if it was stopped before its end, or the service went away meanwhile.
     fn probe(&mut self, rate: f64, lasting: bool) -> Result<Option<Verdict>, RunError> {
         let duration = duration(self.options, rate, self.unloaded.p50_ms);
         let demand = Demand {
@@ -297,7 +297,9 @@ impl Hunt<'_> {
         }
         let is_gone = matches!(&self.end, Some(End::Unrecovered(unrecovered)) if unrecovered.gone);
         let verdict = self.probes.last().map(|probe| probe.verdict);
-        Ok(verdict.filter(|_| !outcome.stopped && !is_gone))
+        // It may have gone away after a rate that it had held to the end.
+        let tells = |verdict: &Verdict| !is_gone || *verdict == Verdict::Held;
+        Ok(verdict.filter(|verdict| !outcome.stopped && tells(verdict)))
     }
 
     fn rest(&mut self, after_rate: f64) -> Result<(), RunError> {
@@ -312,7 +314,8 @@ impl Hunt<'_> {
             Trickle::Well(_) => {}
             Trickle::Stopped => self.end = Some(End::Stopped),
             Trickle::Unwell(Unwell { why, is_gone }) => {
-                if let (true, Some(probe)) = (is_gone, self.probes.last_mut()) {
+                let not_held = |probe: &&mut ProbeReport| probe.verdict == Verdict::NotHeld;
+                if let (true, Some(probe)) = (is_gone, self.probes.last_mut().filter(not_held)) {
                     // Who was not there to the end cannot be said not to have held it.
                     probe.verdict = Verdict::Invalid;
                     probe.why = format!("the service went away: {}", probe.why);

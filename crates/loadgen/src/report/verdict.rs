@@ -52,7 +52,7 @@ pub(super) fn limit(limit: &LimitReport) -> String {
             false => "no rate had been held before that".to_owned(),
         };
         return format!(
-            "The service went away when it was offered {}, and its connections are refused: \
+            "The service went away after it was offered {}, and its connections are refused: \
              {before}.",
             rate(*after_rate)
         );

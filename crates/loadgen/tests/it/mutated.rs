@@ -79,9 +79,9 @@ const INSTEAD: [&str; 16] = [
 
 fn mutated(text: &str, random: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..random.usize(1..4) {
+    for _ in 0..random.usize(1..3) {
         let place = random.usize(..bytes.len().max(1)).min(bytes.len());
-        match random.u8(..7) {
+        match random.u8(..12) {
             0 => bytes.truncate(place),
             1 if place < bytes.len() => bytes[place] ^= 1 << random.u8(..8),
             2 if place < bytes.len() => bytes[place] = random.u8(..),
@@ -99,6 +99,12 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> Vec<u8> {
                 let depth = random.usize(1..20_000);
                 let nested = format!("\nx = {}1{}\n", open.repeat(depth), close.repeat(depth));
                 bytes.splice(place..place, nested.into_bytes());
+            }
+            6..=9 => {
+                for digit in bytes.iter_mut().skip(place).take(60).filter(|it| it.is_ascii_digit())
+                {
+                    *digit = random.u8(b'0'..=b'9');
+                }
             }
             // A value, from one border of a word to the next.
             _ => {
