@@ -2,22 +2,35 @@
 //! other would start the program as often.
 
 use std::ffi::OsString;
+use std::process;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
+use crate::printable::{complain, printable};
+
 /// The command line as it was meant; without that, ends the program with exit code 2.
 pub(crate) fn parse<A: Parser>(given: impl IntoIterator<Item = OsString>) -> A {
-    let mut errors = match read(given.into_iter().collect()) {
+    let given: Vec<OsString> = given.into_iter().collect();
+    let is_plain = given.iter().all(|one| {
+        let text = one.to_string_lossy();
+        printable(&text) == text
+    });
+    let mut errors = match read(given) {
         Ok(arguments) => return arguments,
         Err(errors) => errors,
     };
     let Some(last) = errors.pop() else { unreachable!("there is no failure without an error") };
     for error in errors {
         let said = error.to_string();
-        eprintln!("{}", said.split("\n\n").next().unwrap_or_default());
+        complain(said.split("\n\n").next().unwrap_or_default());
     }
-    last.exit()
+    if is_plain {
+        last.exit()
+    }
+    // Without its colours, which are control characters as well.
+    complain(last.to_string().trim_end());
+    process::exit(last.exit_code())
 }
 
 /// Fails with every wrong value; of other errors, with the first alone.

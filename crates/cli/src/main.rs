@@ -2,11 +2,13 @@
 
 mod arguments;
 mod command;
+mod printable;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use command::Command;
+use printable::complain;
 
 /// mimalloc, because glibc's allocator keeps what a burst of large answers needed.
 #[global_allocator]
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
     match arguments::parse::<Arguments>(std::env::args_os()).command.run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }

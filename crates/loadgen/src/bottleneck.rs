@@ -10,6 +10,7 @@ use crate::search::Verdict;
 
 mod blind;
 mod database;
+mod node;
 mod processor;
 mod service;
 
@@ -165,7 +166,7 @@ fn rank(seen: &Seen, quiet: Option<&Change>) -> Vec<Saturation> {
     let Seen { change, generator_cpu } = seen;
     let found = [
         processor::event_loop(change, quiet),
-        processor::process(change),
+        processor::process(change, quiet),
         database::pool(change),
         service::offload(change),
         database::shared_lane(change, quiet),

@@ -211,9 +211,9 @@ impl Shared {
         let mut engine = self.engine.borrow_mut();
         let job = engine.seats.vacate(seat);
         engine.seats.close(seat);
+        // Nothing of it went out, so that it is not sent again but for the first time.
         if let Some(job) = job {
-            engine.record.resent += 1;
-            engine.place(self, Job { resent: true, sent: None, ..job }, now);
+            engine.place(self, job, now);
         }
     }
 
@@ -388,7 +388,8 @@ impl Engine {
                 self.seats.wake(seat);
             }
         } else {
-            if !job.resent {
+            // Who comes from a connection that is gone has been noted.
+            if !job.resent && job.waits_since.is_none() {
                 self.note_lag(&job, now);
             }
             let job = Job { waits_since: Some(now), ..job };

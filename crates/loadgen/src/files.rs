@@ -1,9 +1,9 @@
 //! How many connections this process may open: each is a file, and systems begin with few.
 
-use std::io;
+use std::{fmt, io};
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::ending::NotOffered;
 
@@ -11,14 +11,37 @@ use crate::ending::NotOffered;
 /// streams, and whatever the program has open otherwise.
 const OTHER_FILES: usize = 64;
 
-/// Allows this process as many files as it can be allowed without being root, and tells how many
-/// connections may then be open at one time. Programs that are started from now on inherit it.
-pub(crate) fn connections_possible() -> usize {
-    // A system that does not tell may allow it: what it then refuses is counted.
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return usize::MAX };
-    let raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
-    let files = if raised { hard } else { soft };
-    usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES)
+/// How many connections this process may have open at one time. Displayed as a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionsPossible {
+    /// So many, beside the other files of the process.
+    pub connections: usize,
+    /// Its limit of open files, which is why: `ulimit -n`.
+    pub files: usize,
+}
+
+impl ConnectionsPossible {
+    /// Allows this process as many files as it can be allowed without being root, and tells how
+    /// many connections may then be open. Programs that are started from now on inherit it.
+    pub fn raised() -> ConnectionsPossible {
+        // A system that does not tell may allow it: what it then refuses is counted.
+        let all = (rlim_t::MAX, rlim_t::MAX);
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or(all);
+        let raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+        let files = usize::try_from(if raised { hard } else { soft }).unwrap_or(usize::MAX);
+        ConnectionsPossible { connections: files.saturating_sub(OTHER_FILES), files }
+    }
+}
+
+impl fmt::Display for ConnectionsPossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConnectionsPossible { connections, files } = self;
+        write!(
+            f,
+            "this process may have no more than {connections} connections open at one time, by its \
+             limit of {files} open files (ulimit -n)"
+        )
+    }
 }
 
 /// Why it is this machine, and not the service, that made opening a connection fail; none if it
@@ -51,9 +74,9 @@ mod tests {
 
     #[test]
     fn the_limit_is_raised_as_far_as_it_goes_and_some_files_are_kept() {
-        let possible = connections_possible();
+        let ConnectionsPossible { connections, files } = ConnectionsPossible::raised();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(soft, hard);
-        assert_eq!(possible, soft as usize - OTHER_FILES);
+        assert_eq!((connections, files), (soft as usize - OTHER_FILES, soft as usize));
     }
 }

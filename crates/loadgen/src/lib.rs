@@ -62,6 +62,7 @@ pub use arrival::{Arrivals, RATE_MAX, Schedule, Spacing, TraceError, TraceErrors
 pub use bottleneck::{Bottleneck, Resource, Saturation};
 pub use ending::{Ending, Failure, NotOffered};
 pub use fetch::{Address, AddressError, FetchError};
+pub use files::ConnectionsPossible;
 pub use limit::{LimitError, LimitEvent, LimitOptions, LimitReport, Unrecovered, find};
 pub use live::Snapshot;
 pub use outcome::{Crossed, Outcome, Phase};

@@ -16,7 +16,7 @@ use crate::run::RunError;
 use crate::scenario::Scenario;
 use crate::scrape::{MetricsError, Sample, check_metrics};
 use crate::search::{Found, Search, SearchLimits, Step, Verdict};
-use crate::settle::{Trickle, Unloaded, settle, trickle};
+use crate::settle::{Trickle, Unloaded, Unwell, settle, trickle};
 use crate::usl::Law;
 
 mod interval;
@@ -139,6 +139,9 @@ pub struct Unrecovered {
     pub waited: Duration,
     /// How it answered then.
     pub why: String,
+    /// Whether nobody took its connections any more: it has ended, or was ended. What is found is
+    /// then what was known before.
+    pub gone: bool,
 }
 
 /// Why a limit cannot be searched for.
@@ -164,6 +167,11 @@ impl LimitReport {
     pub fn recovers(&self) -> bool {
         self.unrecovered.is_none()
     }
+
+    /// Whether the service went away during the search.
+    pub fn is_gone(&self) -> bool {
+        self.unrecovered.as_ref().is_some_and(|unrecovered| unrecovered.gone)
+    }
 }
 
 /// Searches until the limit is found, the probes are used up, the service does not come back, or
@@ -184,7 +192,7 @@ pub fn find(
         &mut |snapshot: &Snapshot| watch(&LimitEvent::Resting { waited: snapshot.elapsed });
     let (unloaded, stopped) = match trickle(scenario, options.rest * 4, looking)? {
         Trickle::Well(unloaded) => (unloaded, false),
-        Trickle::Unwell(why) => return Err(LimitError::Unwell { why }),
+        Trickle::Unwell(Unwell { why, .. }) => return Err(LimitError::Unwell { why }),
         Trickle::Stopped => (Unloaded { p50_ms: f64::NAN, p99_ms: f64::NAN }, true),
     };
     let rate_first = options.rate_first.unwrap_or_else(|| {
@@ -251,7 +259,7 @@ impl Hunt<'_> {
         Ok(())
     }
 
-    /// None if it was stopped before its end.
+    /// None if it was stopped before its end, or the service went away meanwhile.
     fn probe(&mut self, rate: f64, lasting: bool) -> Result<Option<Verdict>, RunError> {
         let duration = duration(self.options, rate, self.unloaded.p50_ms);
         let demand = Demand {
@@ -281,7 +289,6 @@ impl Hunt<'_> {
         })?;
         let after = Sample::take(self.scenario, self.options.metrics.as_ref()).on(loaded);
         let report = judge(&outcome, &demand);
-        let verdict = report.verdict;
         self.seen.push(Seen { change: before.until(&after), generator_cpu: outcome.cpu });
         let goes_on = (self.watch)(&LimitEvent::Probed(&report));
         self.probes.push(report);
@@ -290,7 +297,11 @@ impl Hunt<'_> {
         } else {
             self.rest(rate)?;
         }
-        Ok((!outcome.stopped).then_some(verdict))
+        let is_gone = matches!(&self.end, Some(End::Unrecovered(unrecovered)) if unrecovered.gone);
+        let verdict = self.probes.last().map(|probe| probe.verdict);
+        // It may have gone away after a rate that it had held to the end.
+        let tells = |verdict: &Verdict| !is_gone || *verdict == Verdict::Held;
+        Ok(verdict.filter(|verdict| !outcome.stopped && tells(verdict)))
     }
 
     fn rest(&mut self, after_rate: f64) -> Result<(), RunError> {
@@ -304,8 +315,14 @@ impl Hunt<'_> {
         match settle(self.scenario, rest, &self.unloaded, rest_max, resting)? {
             Trickle::Well(_) => {}
             Trickle::Stopped => self.end = Some(End::Stopped),
-            Trickle::Unwell(why) => {
-                let unrecovered = Unrecovered { after_rate, waited: last, why };
+            Trickle::Unwell(Unwell { why, is_gone }) => {
+                let not_held = |probe: &&mut ProbeReport| probe.verdict == Verdict::NotHeld;
+                if let (true, Some(probe)) = (is_gone, self.probes.last_mut().filter(not_held)) {
+                    // Who was not there to the end cannot be said not to have held it.
+                    probe.verdict = Verdict::Invalid;
+                    probe.why = format!("the service went away: {}", probe.why);
+                }
+                let unrecovered = Unrecovered { after_rate, waited: last, why, gone: is_gone };
                 self.end = Some(End::Unrecovered(unrecovered));
             }
         }

@@ -4,14 +4,14 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::arrival::{Schedule, Spacing};
+use crate::arrival::{RATE_MAX, Schedule, Spacing};
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::outcome::Outcome;
 use crate::record::Timeline;
 use crate::run::{Run, RunError};
 use crate::scenario::Scenario;
-use crate::settle::{Trickle, Unloaded, trickle, well_behaved};
+use crate::settle::{Trickle, Unloaded, Unwell, trickle, well_behaved};
 
 mod bounds;
 mod cold;
@@ -43,6 +43,10 @@ const UNLOADED: Duration = Duration::from_secs(1);
 /// How long so much of the limit is offered before the first multiple as after the last: what is
 /// compared with it then should have been as busy.
 const BEFORE: Duration = Duration::from_secs(3);
+
+/// How long one client asks alone at the end, where a service did not recover, to see whether
+/// there is one.
+const GONE: Duration = Duration::from_millis(250);
 
 /// What to offer.
 #[derive(Clone, Debug)]
@@ -135,6 +139,8 @@ pub struct OverloadReport {
     pub recovery: Recovery,
     /// The most connections that the generator could open.
     pub connections_max: usize,
+    /// Whether nobody took its connections any more at the end: it has ended, or was ended.
+    pub gone: bool,
     /// Whether it was ended by whoever watched.
     pub stopped: bool,
     /// Everything that was seen.
@@ -161,6 +167,16 @@ pub enum OverloadError {
     /// There is no load in what is asked for.
     #[error("there is nothing to offer: a limit above 0 and multiples above 0 are needed")]
     NoLoad,
+    /// A multiple is more than can be offered.
+    #[error(
+        "{times} times {limit_per_second} is more than {RATE_MAX} requests per second: no more is possible"
+    )]
+    TooMuch {
+        /// The multiple.
+        times: f64,
+        /// The limit.
+        limit_per_second: f64,
+    },
     /// The service does not answer one client who asks alone.
     #[error("the service does not answer well, even without load: {why}")]
     Unwell {
@@ -203,7 +219,7 @@ pub fn past(
         &mut |snapshot: &Snapshot| watch(&OverloadEvent::Unloaded { waited: snapshot.elapsed });
     let (unloaded, stopped) = match trickle(scenario, UNLOADED, asking)? {
         Trickle::Well(unloaded) => (unloaded, false),
-        Trickle::Unwell(why) => return Err(OverloadError::Unwell { why }),
+        Trickle::Unwell(Unwell { why, .. }) => return Err(OverloadError::Unwell { why }),
         Trickle::Stopped => (Unloaded { p50_ms: f64::NAN, p99_ms: f64::NAN }, true),
     };
     let (before, stopped) = match stopped {
@@ -247,16 +263,27 @@ pub fn past(
     let outcome = outcome?;
     let phases = phases::reports(&outcome, &stretches, options.limit_per_second, &unloaded);
     let from = options.hold * options.times.len() as u32;
-    let recovery = match outcome.stopped {
+    let mut recovery = match outcome.stopped {
         true => Recovery::stopped(),
         false => recovery::of(&outcome.record.timeline, from, from + options.rest, &before),
     };
+    // Whether it does its work badly or is not there any more, who asks once again can tell.
+    let mut gone = false;
+    if recovery.seconds.is_none() && !outcome.stopped {
+        let asking =
+            &mut |snapshot: &Snapshot| watch(&OverloadEvent::Unloaded { waited: snapshot.elapsed });
+        if let Trickle::Unwell(Unwell { why, is_gone: true }) = trickle(&scenario, GONE, asking)? {
+            recovery.why = format!("it is not there any more: {why}");
+            gone = true;
+        }
+    }
     Ok(OverloadReport {
         limit_per_second: options.limit_per_second,
         unloaded,
         phases,
         recovery,
         connections_max,
+        gone,
         stopped: outcome.stopped,
         outcome,
     })
@@ -284,6 +311,10 @@ fn stretches(options: &OverloadOptions) -> Result<Vec<Stretch>, OverloadError> {
     let is_load = |value: &f64| value.is_finite() && *value > 0.0;
     if !is_load(limit_per_second) || times.is_empty() || !times.iter().all(is_load) {
         return Err(OverloadError::NoLoad);
+    }
+    let limit_per_second = *limit_per_second;
+    if let Some(times) = times.iter().copied().find(|times| limit_per_second * times > RATE_MAX) {
+        return Err(OverloadError::TooMuch { times, limit_per_second });
     }
     let stretch = |name: String, times: f64, length: Duration| Stretch {
         name,
@@ -345,5 +376,12 @@ mod tests {
             let options = OverloadOptions { times, ..OverloadOptions::of_limit(limit_per_second) };
             assert!(matches!(stretches(&options), Err(OverloadError::NoLoad)), "{options:?}");
         }
+        let options =
+            OverloadOptions { times: vec![1.0, 5000.0], ..OverloadOptions::of_limit(3e3) };
+        let error = stretches(&options).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "5000 times 3000 is more than 10000000 requests per second: no more is possible"
+        );
     }
 }

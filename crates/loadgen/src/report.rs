@@ -129,6 +129,15 @@ impl Report {
         html::pictures(self)
     }
 
+    /// Whether reports can be written into a folder, which is made if it is not there: to be asked
+    /// before a load, so that nothing is measured in vain.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn check_folder(folder: &Path) -> Result<(), SaveError> {
+        save::check(folder)
+    }
+
     /// Writes both reports and the pictures into a folder, which is made if it is not there; the
     /// address of the one for people.
     ///

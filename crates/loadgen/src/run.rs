@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::arrival::Schedule;
 use crate::engine::Demand;
-use crate::files::connections_possible;
+use crate::files::ConnectionsPossible;
 use crate::live::{Progress, Snapshot};
 use crate::outcome::{Outcome, Phase};
 use crate::plan::{Plan, nanos};
@@ -144,8 +144,9 @@ impl Run {
     /// limit of open files as far as it may; when the service's name has no address, TLS cannot be
     /// made ready, or threads cannot be started. That nobody listens there is no error, but what is measured.
     pub fn start(self) -> Result<Running, StartError> {
-        let (connections_max, possible) = (self.connections_max(), connections_possible());
-        if connections_max > possible {
+        let connections_max = self.connections_max();
+        let possible = ConnectionsPossible::raised();
+        if connections_max > possible.connections {
             return Err(StartError::Connections { connections_max, possible });
         }
         let duration = self.duration();
@@ -357,15 +358,12 @@ pub enum StartError {
     #[error("the scenario has no request with a weight above 0")]
     NothingToSend,
     /// More connections are wanted than this process may open.
-    #[error(
-        "connections_max is {connections_max}, but this process may have no more than {possible} \
-         connections open: lower it, or allow more open files (ulimit -n)"
-    )]
+    #[error("connections_max is {connections_max}, but {possible}: lower it, or allow more files")]
     Connections {
         /// How many the scenario wants.
         connections_max: usize,
-        /// How many are possible, beside the other files of the process.
-        possible: usize,
+        /// How many are possible.
+        possible: ConnectionsPossible,
     },
     /// A thread cannot be started.
     #[error("cannot start a thread: {error}")]
@@ -373,6 +371,18 @@ pub enum StartError {
         /// What stood in the way.
         error: io::Error,
     },
+}
+
+impl StartError {
+    /// Whether what was asked for makes no sense here, rather than that something went wrong.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            StartError::ServerName { .. }
+                | StartError::NothingToSend
+                | StartError::Connections { .. }
+        )
+    }
 }
 
 /// Why a run has no outcome.

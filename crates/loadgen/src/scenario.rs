@@ -9,9 +9,11 @@ mod behaviour;
 mod bounded;
 mod error;
 mod fields;
+mod headers;
 mod k6;
 mod read;
 mod sample;
+mod status;
 mod target;
 mod text;
 mod zipf;
@@ -24,6 +26,7 @@ pub use sample::template;
 pub use target::{Target, TargetError};
 pub use text::Text;
 
+pub(crate) use bounded::read_bytes;
 pub(crate) use text::{Escape, Values};
 
 /// The most bytes of a scenario file: thousands of requests fit in a hundredth of it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenfold_context::Moment;
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Failure};
 use crate::follow::follow;
 use crate::live::Snapshot;
 use crate::probe::{Endings, quantile_ms};
@@ -39,10 +39,18 @@ pub struct Unloaded {
 pub(crate) enum Trickle {
     /// It is answered well.
     Well(Unloaded),
-    /// It is not, for this reason.
-    Unwell(String),
+    /// It is not.
+    Unwell(Unwell),
     /// Somebody who looked on ended it.
     Stopped,
+}
+
+/// Why a service is not well.
+pub(crate) struct Unwell {
+    /// How it answered.
+    pub(crate) why: String,
+    /// Whether it did not at all: nobody takes its connections.
+    pub(crate) is_gone: bool,
 }
 
 /// Asks for that long, one request at a time.
@@ -101,7 +109,9 @@ fn judge(record: &Record) -> Trickle {
         }
         _ => {
             let endings = Endings { tally, record };
-            Trickle::Unwell(format!("asked by one client alone, {endings}"))
+            let why = format!("asked by one client alone, {endings}");
+            let refused = record.failures(Failure::Connect);
+            Trickle::Unwell(Unwell { why, is_gone: refused > 0 && refused == tally.intended })
         }
     }
 }
@@ -111,16 +121,16 @@ fn as_at_first(now: Unloaded, unloaded: &Unloaded) -> Trickle {
     if now.p50_ms <= p50_ms_max {
         return Trickle::Well(now);
     }
-    Trickle::Unwell(format!(
+    let why = format!(
         "asked by one client alone, half of its answers took {:.1} ms or longer, {:.1} ms at first",
         now.p50_ms, unloaded.p50_ms
-    ))
+    );
+    Trickle::Unwell(Unwell { why, is_gone: false })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ending::Failure;
     use crate::record::Finished;
 
     fn record(endings: &[(Ending, usize)]) -> Record {
@@ -147,7 +157,8 @@ mod tests {
         let judge = |endings: &[(Ending, usize)]| judge(&record(endings));
         let one = judge(&[(Ending::Good, 9), (Ending::Failed, 1)]);
         assert!(matches!(one, Trickle::Well(Unloaded { p50_ms: 2.0, .. })));
-        let Trickle::Unwell(why) = judge(&[(Ending::Good, 8), (Ending::Wrong, 2)]) else {
+        let Trickle::Unwell(Unwell { why, .. }) = judge(&[(Ending::Good, 8), (Ending::Wrong, 2)])
+        else {
             panic!("two of ten were wrong");
         };
         assert_eq!(why, "asked by one client alone, of 10: 2 wrong");
@@ -165,7 +176,10 @@ mod tests {
             record.fail(Failure::Connect);
             record.causes.note(Failure::Connect, "Connection refused");
         }
-        let Trickle::Unwell(why) = judge(&record) else { panic!("none was good") };
+        let Trickle::Unwell(Unwell { why, is_gone }) = judge(&record) else {
+            panic!("none was good")
+        };
+        assert!(!is_gone, "others were answered");
         assert_eq!(
             why,
             "asked by one client alone, of 16: 9 wrong (most of them: another body), 4 refused, \
@@ -173,8 +187,19 @@ mod tests {
         );
         record.wrong_bodies = 0;
         record.statuses.remove(&500);
-        let Trickle::Unwell(why) = judge(&record) else { panic!("none was good") };
+        let Trickle::Unwell(Unwell { why, .. }) = judge(&record) else { panic!("none was good") };
         assert!(why.contains("9 wrong (404), 4 refused"), "{why}");
+    }
+
+    #[test]
+    fn who_takes_no_connection_at_all_is_gone() {
+        for (refused, is_gone) in [(5, true), (4, false), (0, false)] {
+            let mut record = record(&[(Ending::Failed, 5)]);
+            (0..refused).for_each(|_| record.fail(Failure::Connect));
+            (refused..5).for_each(|_| record.fail(Failure::Reset));
+            let Trickle::Unwell(unwell) = judge(&record) else { panic!("none was good") };
+            assert_eq!(unwell.is_gone, is_gone, "{}", unwell.why);
+        }
     }
 
     #[test]
@@ -183,7 +208,9 @@ mod tests {
         assert!(matches!(as_at_first(at(11.0), &at(1.0)), Trickle::Well(_)));
         assert!(matches!(as_at_first(at(11.2), &at(1.0)), Trickle::Unwell(_)));
         assert!(matches!(as_at_first(at(290.0), &at(100.0)), Trickle::Well(_)));
-        let Trickle::Unwell(why) = as_at_first(at(310.0), &at(100.0)) else { panic!("slow") };
+        let Trickle::Unwell(Unwell { why, .. }) = as_at_first(at(310.0), &at(100.0)) else {
+            panic!("slow")
+        };
         assert!(why.ends_with("took 310.0 ms or longer, 100.0 ms at first"), "{why}");
     }
 }

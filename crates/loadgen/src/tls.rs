@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 
 use crate::run::StartError;
-use crate::scenario::{Behaviour, Protocol, Target};
+use crate::scenario::{Behaviour, Protocol, Target, read_bytes};
 
 mod insecure;
 
@@ -65,17 +65,28 @@ pub(crate) fn words(error: &io::Error) -> String {
     }
 }
 
+/// Whether certificates can be read from a file; if not, why, so that it is told before a load.
+pub(crate) fn check_trust(file: &Path) -> Result<(), String> {
+    roots(file).map(drop)
+}
+
 fn of_file(file: &Path) -> Result<RootCertStore, StartError> {
-    let wrong = |why: String| StartError::Trust { what: file.display().to_string(), why };
+    roots(file).map_err(|why| StartError::Trust { what: file.display().to_string(), why })
+}
+
+/// All certificates that a bundle of a system has are less than half of it.
+const TRUST_BYTES_MAX: u64 = 1 << 20;
+
+fn roots(file: &Path) -> Result<RootCertStore, String> {
+    let pem =
+        read_bytes(file, TRUST_BYTES_MAX).map_err(|error| format!("cannot be read: {error}"))?;
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| format!("is no PEM: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("holds what is no certificate: {error}"))?;
     }
     if roots.is_empty() {
-        return Err(wrong("there is no certificate in it".to_owned()));
+        return Err("there is no certificate in it".to_owned());
     }
     Ok(roots)
 }

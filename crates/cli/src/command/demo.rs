@@ -21,6 +21,7 @@ use tenfold_telemetry::metrics::Registry;
 
 use super::load::length;
 use super::{ConfigArguments, Error, event_loop, print};
+use crate::printable::complain;
 use catalog::PRODUCTS_MAX;
 use cores::Cores;
 use round::Round;
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         let shown = live(&running, arguments, &signals, sale.as_mut()).await;
         let report = running.stop().await;
         for part in report.unclean() {
-            eprintln!("warning: {part}");
+            complain(&format!("warning: {part}"));
         }
         shown
     })

@@ -10,6 +10,7 @@ mod overload;
 mod progress;
 mod run;
 mod screen;
+mod table;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -19,9 +20,10 @@ use std::time::Duration;
 use clap::Subcommand;
 use tenfold_config::duration;
 use tenfold_loadgen::scenario::template;
-use tenfold_loadgen::{RATE_MAX, Scenario, Spacing};
+use tenfold_loadgen::{ConnectionsPossible, RATE_MAX, RunError, Scenario, Spacing, StartError};
 
 use super::Error;
+use crate::printable::complain;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -31,12 +33,16 @@ pub(crate) enum Command {
         url: String,
     },
     /// Offers a load, and tells what came of it
+    #[command(allow_negative_numbers = true)]
     Run(run::Arguments),
     /// Finds the highest rate that a service holds, and what ends it
+    #[command(allow_negative_numbers = true)]
     Limit(limit::Arguments),
     /// Goes to multiples of the limit and back, and tells how much of its work the service keeps
+    #[command(allow_negative_numbers = true)]
     Overload(overload::Arguments),
     /// Prints a script for k6 that does what a scenario says, as far as k6 can
+    #[command(allow_negative_numbers = true)]
     ExportK6(export_k6::Arguments),
 }
 
@@ -65,6 +71,14 @@ impl Problem {
 
     fn usage<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Problem {
         Problem::Usage(error.into().to_string())
+    }
+
+    /// A run that could not be: for what was asked for, or for something that went wrong.
+    fn of_run(error: RunError) -> Problem {
+        match error {
+            RunError::Start(error) if error.is_usage() => Problem::usage(error),
+            error => Problem::failed(error),
+        }
     }
 
     /// A flag whose value makes no sense: which, what it was, and what would be right.
@@ -96,7 +110,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Error> {
         Ok(code) => Ok(code),
         Err(Problem::Failed(problem)) => Err(Error::Load(problem)),
         Err(Problem::Usage(problem)) => {
-            eprintln!("error: {problem}");
+            complain(&format!("error: {problem}"));
             Ok(ExitCode::from(WRONG))
         }
     }
@@ -144,7 +158,32 @@ struct Asked {
 
 impl TargetArguments {
     fn read(&self) -> Result<Asked, Problem> {
-        let mut asked = match (&self.scenario, &self.url) {
+        let (asked, connections) = both(self.asked(), self.connections())?;
+        let mut scenario = asked.scenario;
+        let behaviour = &mut scenario.behaviour;
+        behaviour.connections_max = connections.or(behaviour.connections_max);
+        let possible = ConnectionsPossible::raised();
+        match behaviour.connections_max {
+            Some(connections_max) if connections_max > possible.connections => {
+                let error = StartError::Connections { connections_max, possible };
+                Err(Problem::usage(error))
+            }
+            _ => Ok(Asked { scenario, ..asked }),
+        }
+    }
+
+    fn connections(&self) -> Result<Option<usize>, Problem> {
+        let possible = ConnectionsPossible::raised();
+        match self.connections.map(|connections| connections as usize) {
+            Some(connections) if connections > possible.connections => {
+                Err(Problem::flag("--connections <N>", connections, possible))
+            }
+            connections => Ok(connections),
+        }
+    }
+
+    fn asked(&self) -> Result<Asked, Problem> {
+        Ok(match (&self.scenario, &self.url) {
             (Some(file), _) => {
                 let (scenario, text) = Scenario::load_with_text(file)
                     .map_err(|errors| Problem::Usage(format!("{}:\n{errors}", file.display())))?;
@@ -154,11 +193,7 @@ impl TargetArguments {
                 let scenario = Scenario::get(url.as_deref().unwrap_or_default());
                 Asked { scenario: scenario.map_err(Problem::usage)?, text: String::new() }
             }
-        };
-        if let Some(connections) = self.connections {
-            asked.scenario.behaviour.connections_max = Some(connections as usize);
-        }
-        Ok(asked)
+        })
     }
 
     fn threads(&self) -> usize {

@@ -9,6 +9,9 @@ use tenfold_testkit::{Output, Program};
 
 mod bounds;
 mod compare;
+mod escapes;
+mod gone;
+mod hostile;
 mod k6;
 mod lost;
 mod node;
@@ -88,6 +91,7 @@ async fn other_loads_are_named_for_what_they_are() {
     let trace = format!("--trace {}", trace.display());
     for (flags, words) in [
         ("--users 3 --think 10ms --duration 1s", "3 users who think for 10ms for 1s"),
+        ("--users 2 --think 0s --duration 500ms", "2 users who never pause, for 500ms to "),
         ("--steps 20,40 --duration 500ms", "20, 40 requests per second for 500ms each"),
         ("--ramp-from 10 --rate 50 --duration 1s", "10 to 50 requests per second within 1s"),
         ("--arrivals poisson --rate 50 --duration 1s", "for 1s, at random"),
@@ -147,6 +151,26 @@ async fn ctrl_c_ends_early_and_still_reports() {
         assert!(matches!(output.status.code(), Some(0 | 3)), "{command}: {}", output.stdout);
         assert!(output.stdout.trim_end().ends_with('.'), "a verdict: {}", output.stdout);
     }
+}
+
+#[tokio::test]
+async fn a_multiple_of_a_limit_found_that_cannot_be_offered_is_left_out_and_said() {
+    let address = Service::always("200 OK").await.address;
+    let search = "--rate-first 1100 --rate-max 1100 --probe 600ms --lasting 600ms";
+    let command = format!("overload http://{address}/ {search} --hold 1s --rest 1s");
+    let output = load(&format!("{command} --times 0.1,10000 --json")).await;
+    check(&output, 0);
+    let said = "10000x of 1100 requests per second is left out, being more than the 10000000 per";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    let report = tenfold_loadgen::Report::from_json(&output.stdout).unwrap();
+    let overload = report.overload.unwrap();
+    assert!(overload.variants.contains(said), "{}", overload.variants);
+    let phases: Vec<&str> = overload.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(phases, ["0.1x", "after"]);
+
+    let output = load(&format!("{command} --times 9999,10000")).await;
+    check(&output, 2);
+    assert!(output.stderr.contains("9999x, 10000x of 1100 requests"), "{}", output.stderr);
 }
 
 #[tokio::test]

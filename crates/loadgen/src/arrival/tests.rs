@@ -70,13 +70,43 @@ fn every_wrong_line_of_a_trace_is_told() {
         wrong.to_string(),
         "line 2: the rate is \"many\": a number of at least 0 is needed\n\
          line 4: second 0 comes after 0.5: each line must be later\n\
-         line 5: 1 fields: two, second,rate, are needed\n\
+         line 5: \"2\" has no comma: second,rate is needed, such as 0,100\n\
          line 6: the second is \"-1\": a number of at least 0 is needed\n\
          line 7: the second is 1700000000: seconds since the start are needed\n\
          line 8: the rate is \"1e300\": no more than 10000000 is possible"
     );
     let empty = Schedule::trace("second,rate\n").unwrap_err();
     assert_eq!(empty.to_string(), "line 1: a line of second,rate is needed");
+}
+
+#[test]
+fn a_first_line_is_a_heading_only_where_no_number_begins_in_it() {
+    for (text, right) in [
+        ("0;10\n1;20\n", "0,10"),
+        ("0 ; 10\n", "0,10"),
+        ("0\t10\n", "0,10"),
+        ("0.5|10\n", "0.5,10"),
+        ("0 10\n", "0,10"),
+        ("-1:10\n", "-1,10"),
+    ] {
+        let wrong = Schedule::trace(text).unwrap_err();
+        let first = &wrong.errors[0];
+        assert_eq!(first.line, 1);
+        assert!(
+            first.message.ends_with(&format!("has no comma: did you mean {right}?")),
+            "{first:?}"
+        );
+        assert_eq!(wrong.errors.len(), text.lines().count(), "each line is told");
+    }
+    let heading = Schedule::trace("second;rate\n0;10\n").unwrap_err().to_string();
+    assert_eq!(heading, "line 2: \"0;10\" has no comma: did you mean 0,10?");
+    for text in ["0 s,10\n", "0x,y\n", "1e,10\n"] {
+        assert!(
+            Schedule::trace(text).unwrap_err().to_string().starts_with("line 1: the second is")
+        );
+    }
+    let marked = Schedule::trace("\u{feff}0,10\n1,20\n").unwrap();
+    assert_eq!(marked, Schedule::trace("t, per second\n0,10\n1,20\n").unwrap());
 }
 
 #[test]

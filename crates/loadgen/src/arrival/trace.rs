@@ -56,8 +56,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(f64, Duration)>, TraceErrors> {
             }
         };
         let line = record.position().map_or(0, csv::Position::line);
-        let heading = index == 0 && record.iter().all(|field| field.parse::<f64>().is_err());
-        if heading {
+        if index == 0 && is_heading(&record) {
             continue;
         }
         let earlier = rows.last().map(|(second, _)| *second);
@@ -72,9 +71,34 @@ pub(super) fn read(text: &str) -> Result<Vec<(f64, Duration)>, TraceErrors> {
     if errors.is_empty() { Ok(held(&rows)) } else { Err(TraceErrors { errors }) }
 }
 
+/// Words for columns, as a first line. Where a field begins as a number does, it was meant to be
+/// one: `0;10` has another separator.
+fn is_heading(record: &csv::StringRecord) -> bool {
+    let begins_as_number = |field: &str| {
+        let field = field.trim_start_matches(['+', '-', '.', ',']);
+        field.starts_with(|first: char| first.is_ascii_digit())
+    };
+    let is_number = |field: &str| field.parse::<f64>().is_ok();
+    !record.iter().any(|field| begins_as_number(field) || is_number(field))
+}
+
+/// The line with a comma, if two numbers stand in it with something else in between.
+fn with_comma(field: &str) -> Option<String> {
+    let parts = field.split([';', '\t', '|', ':', ' ']).filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    let are_numbers = parts.iter().all(|part| part.parse::<f64>().is_ok());
+    (parts.len() == 2 && are_numbers).then(|| parts.join(","))
+}
+
 fn row(record: &csv::StringRecord, earlier: Option<f64>) -> Result<(f64, f64), String> {
     let (Some(second), Some(rate), 2) = (record.get(0), record.get(1), record.len()) else {
-        return Err(format!("{} fields: two, second,rate, are needed", record.len()));
+        return Err(match (record.len(), record.get(0).unwrap_or_default()) {
+            (1, field) => match with_comma(field) {
+                Some(right) => format!("{field:?} has no comma: did you mean {right}?"),
+                None => format!("{field:?} has no comma: second,rate is needed, such as 0,100"),
+            },
+            (several, _) => format!("{several} fields: two, second,rate, are needed"),
+        });
     };
     let number = |text: &str, what: &str| match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),

@@ -42,7 +42,7 @@ fn processor_time(change: &Change) -> Option<String> {
             "by its {name} its process used {used:.0} cores, which there are not, so its processor \
              time is unknown"
         )),
-        Some(used) if processor::cores(change).is_none() => {
+        Some(used) if processor::cores(change, None).is_none() => {
             Some(format!("its process used {used:.2} cores, but not even how many it has is told"))
         }
         Some(_) => None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::node::{self, is_node};
 use super::{Kind, Resource, SHARE_FULL, SHARE_NEAR, Use};
 use crate::report::words;
 use crate::scrape::{Change, Core, MachineChange};
@@ -17,7 +18,7 @@ pub(super) fn event_loop(change: &Change, quiet: Option<&Change>) -> Option<Use>
     let mut busy = change.by_label("tenfold_shard_busy_seconds_total", "shard");
     busy.retain(|(_, share)| *share <= TIMES_MAX);
     let busiest = busy.iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
-    let Some((shard, share)) = busiest else { return node(change, quiet) };
+    let Some((shard, share)) = busiest else { return node::event_loop(change, quiet) };
     let mut evidence =
         format!("shard {shard} of {} was busy {:.0} % of the time", busy.len(), share * 1e2);
     if let Some(lag) = change.quantile("tenfold_shard_lag_seconds", &[("shard", shard)], 0.99) {
@@ -29,45 +30,10 @@ pub(super) fn event_loop(change: &Change, quiet: Option<&Change>) -> Option<Use>
     Some(Use::new(Resource::EventLoop, *share, evidence, Kind::Processor))
 }
 
-/// Node.js has one event loop, which one core can fill (the default metrics of prom-client).
-fn node(change: &Change, quiet: Option<&Change>) -> Option<Use> {
-    let delay = |change: &Change| change.gauge("nodejs_eventloop_lag_p99_seconds", &[]);
-    let now = change.gauge("nodejs_eventloop_lag_seconds", &[]);
-    let share = is_node(change).then(|| change.per_second(PROCESS_SECONDS, &[]))??;
-    if !is_credible(share, change) {
-        return None;
-    }
-    let mut evidence =
-        format!("Node.js runs on one core, of which its process used {:.0} %", share * 1e2);
-    match (delay(change), quiet.and_then(delay)) {
-        // It is measured with a timer of 10 ms, which an idle loop has too.
-        (Some(delay), Some(alone)) => {
-            let (delay, alone) = (delay * 1e3, alone * 1e3);
-            evidence += &format!(
-                "; its event loop came round after {delay:.1} ms (p99), {alone:.1} ms when the service was quiet"
-            );
-        }
-        (Some(delay), None) => {
-            evidence += &format!("; its event loop came round after {:.1} ms (p99)", delay * 1e3);
-        }
-        (None, _) => {
-            let now = now.unwrap_or_default() * 1e3;
-            evidence += &format!("; its event loop was {now:.1} ms late");
-        }
-    }
-    Some(Use::new(Resource::EventLoop, share, evidence, Kind::Processor))
-}
-
-fn is_node(change: &Change) -> bool {
-    ["nodejs_eventloop_lag_p99_seconds", "nodejs_eventloop_lag_seconds"]
-        .iter()
-        .any(|name| change.gauge(name, &[]).is_some())
-}
-
 /// The processor time of the service's process, of the cores that it can use.
-pub(super) fn process(change: &Change) -> Option<Use> {
+pub(super) fn process(change: &Change, quiet: Option<&Change>) -> Option<Use> {
     let used = change.per_second(PROCESS_SECONDS, &[])?;
-    let (cores, whose) = cores(change).filter(|_| is_credible(used, change))?;
+    let (cores, whose) = cores(change, quiet).filter(|_| is_credible(used, change))?;
     let mut evidence = format!(
         "its process used {used:.2} of {} {whose}",
         words::counted(cores.round() as u64, "core", "cores")
@@ -88,16 +54,20 @@ pub(super) fn process(change: &Change) -> Option<Use> {
 pub(super) fn is_credible(used: f64, change: &Change) -> bool {
     let machine = change.machine.map(|machine| machine.cores as f64);
     // Threads for which a service does not tell a number come on top of those for which it does.
-    let told = || cores(change).map(|(cores, _)| 4.0 * cores);
+    // How many Node.js has is not told at all.
+    let told = || {
+        let cores = if is_node(change) { None } else { cores(change, None) };
+        cores.map(|(cores, _)| 4.0 * cores)
+    };
     machine.or_else(told).is_none_or(|cores| used <= TIMES_MAX * cores)
 }
 
 /// How many cores the process can use, and who says so.
-pub(super) fn cores(change: &Change) -> Option<(f64, &'static str)> {
+pub(super) fn cores(change: &Change, quiet: Option<&Change>) -> Option<(f64, &'static str)> {
     let shards = change.by_label("tenfold_shard_busy_seconds_total", "shard").len() as f64;
     let offload = change.gauge("tenfold_offload_threads", &[]).unwrap_or_default();
     if is_node(change) {
-        Some((1.0, "that its event loop can use"))
+        node::cores(change, quiet)
     } else if let Some(threads) = change.gauge("go_sched_gomaxprocs_threads", &[]) {
         Some((threads, "that GOMAXPROCS allows"))
     } else if let Some(cores) = change.gauge("tenfold_cores", &[]).filter(|_| shards > 0.0) {

@@ -193,6 +193,44 @@ fn node_is_understood() {
     );
 }
 
+/// The same with threads of its own for the work: whatever its processor time, the loop is named
+/// only where it says itself that it was full.
+#[test]
+fn workers_of_node_are_not_its_event_loop() {
+    let page = |cpu: f64, p50_ms: f64, more: &str| {
+        format!(
+            "process_cpu_seconds_total {cpu}\nnodejs_eventloop_lag_p50_seconds {}\n\
+             nodejs_eventloop_lag_p99_seconds {}\n{more}",
+            p50_ms / 1e3,
+            p50_ms * 1.02 / 1e3
+        )
+    };
+    let named = |cpu: f64, p50_ms: f64, more: &str| {
+        let (quiet, loaded) = (page(0.01, 10.1, ""), page(0.01 + cpu, p50_ms, more));
+        let ranked = told([(&quiet, &quiet), (&quiet, &loaded)]).ranked;
+        let event_loop = ranked.iter().find(|one| one.resource == Resource::EventLoop);
+        event_loop.map(|one| one.share)
+    };
+    assert_eq!(named(0.96, 10.1, ""), None, "one worker, and a loop with nothing to do");
+    assert_eq!(named(3.1, 10.1, ""), None);
+    assert_eq!(named(3.1, 25.0, ""), None, "late for want of a core, or full: nobody knows");
+    assert!(named(0.96, 13.0, "").is_some_and(|share| (share - 0.96).abs() < 0.01));
+    for told in [
+        "nodejs_eventloop_utilization 0.97\n",
+        "nodejs_eventloop_utilization_ratio 0.97\n",
+        "nodejs_eventloop_utilization_histogram_sum 97\n\
+         nodejs_eventloop_utilization_histogram_count 100\n",
+        "nodejs_eventloop_time_seconds_total{nodejs_eventloop_state=\"active\"} 0.97\n\
+         nodejs_eventloop_time_seconds_total{nodejs_eventloop_state=\"idle\"} 0.03\n",
+    ] {
+        let share = named(3.1, 25.0, told).unwrap_or_default();
+        assert!((share - 0.97).abs() < 0.01, "{told}: {share}");
+        let idle = told.replace("0.97", "0.05").replace("97", "5");
+        let share = named(0.96, 13.0, &idle).unwrap_or_default();
+        assert!((share - 0.05).abs() < 0.01, "{idle}: {share}");
+    }
+}
+
 /// The names of the collectors of client_golang.
 #[test]
 fn go_is_understood() {

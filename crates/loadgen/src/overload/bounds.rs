@@ -89,6 +89,7 @@ mod tests {
             phases,
             recovery: Recovery { seconds: Some(2.0), why: String::new() },
             connections_max: 1,
+            gone: false,
             stopped: false,
             outcome,
         }

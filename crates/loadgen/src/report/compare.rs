@@ -156,6 +156,13 @@ impl fmt::Display for Comparison {
     }
 }
 
+impl Change {
+    /// The ratio as it is spoken: `+12.0 %`, `×3.1`, `same`.
+    pub fn ratio_in_words(&self) -> String {
+        changed(self.ratio)
+    }
+}
+
 /// A ratio as it is spoken: `+12 %`, `×3.1`.
 pub(crate) fn changed(ratio: f64) -> String {
     match ratio {

@@ -22,6 +22,8 @@ pub struct Overload {
     pub recovery: Recovery,
     /// The most connections that the generator could open.
     pub connections_max: usize,
+    /// Whether it was not there any more at the end.
+    pub gone: bool,
     /// Whether it was stopped before its end.
     pub stopped: bool,
     /// Whether the generator can be believed, in words; see also [`PhaseReport::valid`].
@@ -40,6 +42,7 @@ impl Overload {
             phases: report.phases.clone(),
             recovery: report.recovery.clone(),
             connections_max: report.connections_max,
+            gone: report.gone,
             stopped: report.stopped,
             validity: report.outcome.validity.to_string(),
             course: Course::of(&report.outcome),

@@ -73,6 +73,7 @@ fn overload() -> Overload {
         phases: phases.collect(),
         recovery: Recovery { seconds: Some(2.0), why: "99 of 100 within 10 ms".to_owned() },
         connections_max: 4096,
+        gone: false,
         stopped: false,
         validity: "valid".to_owned(),
         course,

@@ -20,6 +20,15 @@ pub(super) fn all(folder: &Path, files: &[(&'static str, String)]) -> Result<(),
     saved
 }
 
+/// Makes the folder if it is not there, and sees whether a file can be put into it.
+pub(super) fn check(folder: &Path) -> Result<(), SaveError> {
+    let wrong = |error| SaveError { path: folder.to_owned(), error };
+    fs::create_dir_all(folder).map_err(wrong)?;
+    let file = folder.join(part("check"));
+    fs::write(&file, "").map_err(wrong)?;
+    fs::remove_file(&file).map_err(wrong)
+}
+
 fn put(folder: &Path, files: &[(&'static str, String)]) -> Result<(), SaveError> {
     for (name, text) in files {
         fs::write(folder.join(part(name)), text)
@@ -46,6 +55,19 @@ mod tests {
         let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
         names.sort_unstable();
         names
+    }
+
+    #[test]
+    fn a_folder_is_made_and_looked_at_without_a_trace() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("a/b");
+        check(&folder).unwrap();
+        assert_eq!(names(&folder), [""; 0]);
+        fs::write(folder.join("file"), "").unwrap();
+        assert!(check(&folder.join("file/below")).is_err());
+        // As one that may not be written to does, whoever asks.
+        fs::create_dir(folder.join(part("check"))).unwrap();
+        assert_eq!(check(&folder).unwrap_err().path, folder);
     }
 
     #[test]

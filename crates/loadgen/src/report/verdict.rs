@@ -2,7 +2,7 @@
 
 use crate::bottleneck::Saturation;
 use crate::ending::Ending;
-use crate::limit::LimitReport;
+use crate::limit::{LimitReport, Unrecovered};
 use crate::report::course::Attempts;
 use crate::report::overload::Overload;
 use crate::report::run::RunReport;
@@ -46,6 +46,17 @@ pub(super) fn bottleneck(limit: &LimitReport) -> Option<&Saturation> {
 pub(super) fn limit(limit: &LimitReport) -> String {
     let rate = words::requests_per_second;
     let held = limit.limit_per_second;
+    if let Some(Unrecovered { after_rate, gone: true, .. }) = &limit.unrecovered {
+        let before = match held > 0.0 {
+            true => format!("the limit found before that is {} at least", rate(held)),
+            false => "no rate had been held before that".to_owned(),
+        };
+        return format!(
+            "The service went away after it was offered {}, and its connections are refused: \
+             {before}.",
+            rate(*after_rate)
+        );
+    }
     let mut sentence = match limit.found {
         Found::Limit { held, not_held } if limit.stopped => {
             let less = words::count(not_held);
@@ -104,6 +115,7 @@ pub(super) fn overload(overload: &Overload) -> String {
     let recovery = match overload.recovery.seconds {
         Some(0.0) => "is itself again at once".to_owned(),
         Some(seconds) => format!("is itself again after {}", words::seconds(seconds)),
+        None if overload.gone => "went away: its connections are refused".to_owned(),
         None => "does not recover while it is watched".to_owned(),
     };
     let Some(worst) = overload.worst() else {

@@ -1,7 +1,7 @@
 //! How many connections a run may open, and how its threads share them: with too few, requests
 //! would wait for each other here, and the generator would measure itself.
 
-use crate::files::connections_possible;
+use crate::files::ConnectionsPossible;
 use crate::scenario::{Behaviour, Protocol};
 
 /// So many may be opened for any load: bursts and hiccups are no reason to wait in line.
@@ -28,7 +28,7 @@ pub(super) fn of_users(users: usize) -> usize {
 }
 
 fn at_least(connections: usize) -> usize {
-    connections.max(CONNECTIONS_LEAST).min(connections_possible().max(1))
+    connections.max(CONNECTIONS_LEAST).min(ConnectionsPossible::raised().connections.max(1))
 }
 
 /// How many of them one of the threads may open.
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn connections_suffice_for_all_who_wait_but_not_for_a_million() {
-        let possible = connections_possible();
+        let possible = ConnectionsPossible::raised().connections;
         let behaviour = Behaviour { timeout: Duration::from_secs(2), ..Behaviour::default() };
         let retries = Retries { max: 1, ..behaviour.retries };
         let stubborn = Behaviour { retries, ..behaviour.clone() };

@@ -10,6 +10,12 @@ use std::path::Path;
 /// # Errors
 /// When it cannot be read, is no UTF-8, or is larger.
 pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    String::from_utf8(read_bytes(path, bytes_max)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+/// The contents of such a file.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // What a file says of its own size is not asked: a device or a pipe has none.
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
@@ -17,8 +23,7 @@ pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
         let why = format!("it is larger than {} MiB", bytes_max >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ impl<'t> Problems<'t> {
         let start = start.min(self.text.len());
         let before = &self.text.as_bytes()[..start];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        self.found.push((start, ScenarioError { line: Some(line), message: message.into() }));
+        // What stands in the file may have lines of its own, which are not this message's.
+        let message = message.into().replace('\n', "\\n");
+        self.found.push((start, ScenarioError { line: Some(line), message }));
     }
 
     pub(super) fn are_none(&self) -> bool {
@@ -187,20 +189,31 @@ impl<'d> Fields<'d> {
         right: &str,
         problems: &mut Problems<'_>,
     ) {
-        let value = match value {
-            DeValue::String(text) => format!("{text:?}"),
-            DeValue::Integer(number) => number.as_str().to_owned(),
-            DeValue::Float(number) => number.as_str().to_owned(),
-            DeValue::Boolean(truth) => truth.to_string(),
-            DeValue::Datetime(date) => date.to_string(),
-            DeValue::Array(_) => "a list".to_owned(),
-            DeValue::Table(_) => "a table".to_owned(),
-        };
+        let value = shown(value);
         problems.at(start, format!("`{}` is {value}: {right} is needed", self.path(name)));
     }
 
-    fn path(&self, name: &str) -> String {
+    /// What the table is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a field of it is called: `client.timeout`.
+    pub(super) fn path(&self, name: &str) -> String {
         if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
+    }
+}
+
+/// A value as an error shows it.
+pub(super) fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Datetime(date) => date.to_string(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
     }
 }
 

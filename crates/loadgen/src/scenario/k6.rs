@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_said_in_the_script() {
-        let scenario = parse(
+        let mut scenario = parse(
             r#"target = "http://a"
             [[request]]
             class = "a}b"
@@ -213,11 +213,11 @@ mod tests {
             retries = 3
             leave_early_share = 0.5
             slow_reader_share = 0.25
-            ca_file = "a\nb.pem"
             [thresholds.class."a}b"]
             good_share_min = 0.9
             "#,
         );
+        scenario.behaviour.ca_file = Some("a\nb.pem".into());
         let losses = k6_losses(&scenario);
         let script = k6_script(&scenario, &load());
         let comments = script.lines().take_while(|line| line.starts_with("//"));

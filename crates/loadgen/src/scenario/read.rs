@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
-use toml::de::{DeTable, DeValue};
+use http::Method;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use crate::tls;
 
 use super::behaviour::{Behaviour, Protocol};
 use super::bounded::read_text;
 use super::error::ScenarioErrors;
-use super::fields::{Fields, Problems, integer, nearest};
+use super::fields::{Fields, Problems, nearest, shown};
+use super::headers::{header_name, is_of_http2};
 use super::text::{Source, Text};
-use super::{Capture, Good, Request, Scenario, Statuses, Target, Threshold, Thresholds};
+use super::{Capture, Good, Request, Scenario, Target, Threshold, Thresholds, status};
 
 /// A list of words, not a database.
 const LIST_BYTES_MAX: u64 = 64 << 20;
@@ -68,10 +72,8 @@ impl Reader<'_, '_> {
         self.check_names(&tables);
         let requests: Vec<Request> = tables
             .into_iter()
-            .enumerate()
-            .filter_map(|(index, (table, start))| {
-                let fields = Fields::new(format!("request {}", index + 1), table, start);
-                self.request(fields, &good, &source, &mut classes)
+            .filter_map(|(name, table, start)| {
+                self.request(Fields::new(name, table, start), &good, &source, &mut classes)
             })
             .collect();
         if requests.iter().map(|request| request.weight).sum::<f64>() <= 0.0 && !requests.is_empty()
@@ -133,8 +135,13 @@ impl Reader<'_, '_> {
         if let Some(insecure) = fields.truth("insecure", problems) {
             behaviour.insecure = insecure;
         }
-        if let Some((file, _)) = fields.text("ca_file", problems) {
-            behaviour.ca_file = Some(self.folder.join(file));
+        if let Some((file, start)) = fields.text("ca_file", problems) {
+            let file = self.folder.join(file);
+            if let Err(why) = tls::check_trust(&file) {
+                let what = format!("`client.ca_file` is {}: {why}", file.display());
+                problems.at(start, format!("{what}; a file of certificates in PEM is needed"));
+            }
+            behaviour.ca_file = Some(file);
         }
         let count = |fields: &mut Fields<'_>,
                      name,
@@ -185,8 +192,17 @@ impl Reader<'_, '_> {
         }
         if let Some((header, start)) = fields.text("client_header", problems) {
             match header_name(header) {
+                Ok(name) if behaviour.protocol == Protocol::Http2 && !is_of_http2(&name, None) => {
+                    problems.at(
+                        start,
+                        format!("`client.client_header` is {name:?}, which is forbidden in HTTP/2"),
+                    );
+                }
                 Ok(name) => behaviour.client_header = name,
-                Err(why) => problems.at(start, format!("`client.client_header` {why}")),
+                Err(why) => {
+                    problems
+                        .at(start, format!("`client.client_header` is {header:?}, which {why}"));
+                }
             }
         }
         if let Some(share) = fields.number("flood_share", 0.0..1.0, problems) {
@@ -198,17 +214,8 @@ impl Reader<'_, '_> {
 
     fn good(&mut self, mut fields: Fields<'_>, default: &Good) -> Good {
         let mut good = default.clone();
-        if let Some((value, span)) = fields.value("status") {
-            match statuses(value) {
-                Some(statuses) => good.statuses = statuses,
-                None => fields.wrong(
-                    "status",
-                    value,
-                    span.start,
-                    "a list such as [200, 201] or [\"2xx\", 404]",
-                    self.problems,
-                ),
-            }
+        if let Some(statuses) = status::read(&mut fields, self.problems) {
+            good.statuses = statuses;
         }
         if let Some(latency_max) = fields.duration("latency_max", self.problems) {
             good.latency_max = latency_max.min(DAY);
@@ -226,11 +233,7 @@ impl Reader<'_, '_> {
         for (name, start, value) in fields.entries() {
             let words: Result<Vec<String>, String> = match value.get_ref() {
                 DeValue::String(file) => read_list(&self.folder.join(file.as_ref())),
-                DeValue::Array(words) => words
-                    .iter()
-                    .map(|word| word.get_ref().as_str().map(str::to_owned))
-                    .collect::<Option<Vec<String>>>()
-                    .ok_or_else(|| "holds something that is no text".to_owned()),
+                DeValue::Array(words) => Ok(self.words(name, words)),
                 _ => Err("is neither the name of a file nor a list of texts".to_owned()),
             };
             // A list that cannot be read has a name nevertheless: one error is enough.
@@ -251,7 +254,26 @@ impl Reader<'_, '_> {
         lists
     }
 
-    fn request_tables<'d>(&mut self, root: &mut Fields<'d>) -> Vec<(&'d DeTable<'d>, usize)> {
+    /// The texts of a list that stands in the file itself. Instead of what is none there is an empty
+    /// one: the list is not empty for that.
+    fn words(&mut self, list: &str, words: &DeArray<'_>) -> Vec<String> {
+        let word = |(index, word): (usize, &Spanned<DeValue<'_>>)| match word.get_ref().as_str() {
+            Some(word) => word.to_owned(),
+            None => {
+                let (number, value) = (index + 1, shown(word.get_ref()));
+                self.problems.at(
+                    word.span().start,
+                    format!(
+                        "`lists.{list}`, value {number}, is {value}: a text in quotes is needed"
+                    ),
+                );
+                String::new()
+            }
+        };
+        words.iter().enumerate().map(word).collect()
+    }
+
+    fn request_tables<'d>(&mut self, root: &mut Fields<'d>) -> Vec<Table<'d>> {
         let Some((value, span)) = root.value("request") else {
             self.problems.at(0, "there is no request: [[request]] with a `path` is needed");
             return Vec::new();
@@ -262,19 +284,24 @@ impl Reader<'_, '_> {
             return Vec::new();
         };
         let mut tables = Vec::new();
-        for element in array {
+        for (index, element) in array.iter().enumerate() {
+            let start = element.span().start;
             match element.get_ref().as_table() {
-                Some(table) => tables.push((table, element.span().start)),
-                None => self.problems.at(element.span().start, "a request is a table: [[request]]"),
+                Some(table) => tables.push((name_of(index, table), table, start)),
+                None => {
+                    let (number, value) = (index + 1, shown(element.get_ref()));
+                    let what = format!("request {number} is {value}: a table, [[request]],");
+                    self.problems.at(start, format!("{what} is needed"));
+                }
             }
         }
         tables
     }
 
     /// Two requests of one name could not be told apart. Those that nobody named may look alike.
-    fn check_names(&mut self, tables: &[(&DeTable<'_>, usize)]) {
+    fn check_names(&mut self, tables: &[Table<'_>]) {
         let mut names = HashSet::new();
-        for (table, _) in tables {
+        for (called, table, _) in tables {
             let Some((key, name)) = table.iter().find(|(key, _)| key.get_ref() == "name") else {
                 continue;
             };
@@ -282,7 +309,9 @@ impl Reader<'_, '_> {
             if !names.insert(name) {
                 self.problems.at(
                     key.span().start,
-                    format!("`name` is {name:?}, as that of a request above: names must differ"),
+                    format!(
+                        "`name` of {called} is that of a request above as well: names must differ"
+                    ),
                 );
             }
         }
@@ -309,7 +338,10 @@ impl Reader<'_, '_> {
         let weight = fields.number("weight", 0.0..1e9, self.problems).unwrap_or(1.0);
         let headers = self.headers(&mut fields, source);
         let body = match fields.text("body", self.problems) {
-            Some((text, start)) => self.parse_text(text, "body", start, source).unwrap_or_default(),
+            Some((text, start)) => {
+                let name = fields.path("body");
+                self.parse_text(text, &name, start, source).unwrap_or_default()
+            }
             None => Text::default(),
         };
         let captures = self.captures(&mut fields, source);
@@ -324,17 +356,22 @@ impl Reader<'_, '_> {
     fn path(&mut self, fields: &mut Fields<'_>, source: &Source) -> Option<Text> {
         let Some((path, start)) = fields.text("path", self.problems) else {
             if fields.value("path").is_none() {
-                self.problems.at(fields.start, "a request has no `path`: path = \"/\"");
+                let message = format!("{} has no `path`: path = \"/\"", fields.name());
+                self.problems.at(fields.start, message);
             }
             return None;
         };
-        let text = self.parse_text(path, "path", start, source)?;
+        let text = self.parse_text(path, &fields.path("path"), start, source)?;
         let literals = text.literals();
         let usable = literals.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if !path.starts_with('/') || !usable {
             self.problems.at(
                 start,
-                format!("`path` is {path:?}: it must begin with / and have neither spaces nor #, such as \"/search?q=red%20shoe\""),
+                format!(
+                    "`{}` is {path:?}: it must begin with / and have neither spaces nor #, such as \
+                     \"/search?q=red%20shoe\"",
+                    fields.path("path")
+                ),
             );
             return None;
         }
@@ -349,9 +386,10 @@ impl Reader<'_, '_> {
         if METHODS.contains(&method) {
             return method.parse().expect("each of the methods is a token");
         }
+        let what = format!("`{}` is {method:?}", fields.path("method"));
         let message = match nearest(&method.to_ascii_uppercase(), &METHODS) {
-            Some(nearest) => format!("`method` is {method:?}: did you mean {nearest:?}?"),
-            None => format!("`method` is {method:?}: one of {} is needed", METHODS.join(", ")),
+            Some(nearest) => format!("{what}: did you mean {nearest:?}?"),
+            None => format!("{what}: one of {} is needed", METHODS.join(", ")),
         };
         self.problems.at(start, message);
         Method::GET
@@ -361,26 +399,30 @@ impl Reader<'_, '_> {
         let Some(table) = fields.table("headers", self.problems) else { return Vec::new() };
         let mut headers = Vec::new();
         for (name, start, value) in table.entries() {
+            let path = format!("`{}`", table.path(name));
             let name = match header_name(name) {
                 Ok(name) => name,
                 Err(why) => {
-                    self.problems.at(start, format!("header {name:?} {why}"));
+                    self.problems.at(start, format!("{path} {why}"));
                     continue;
                 }
             };
             if self.protocol == Protocol::Http2 && !is_of_http2(&name, value.get_ref().as_str()) {
-                self.problems.at(start, format!("header {name:?} is forbidden in HTTP/2"));
+                self.problems.at(start, format!("{path} is forbidden in HTTP/2"));
                 continue;
             }
             match value.get_ref().as_str() {
                 Some(text) if text.bytes().all(|byte| byte >= b' ' && byte != 0x7f) => {
-                    headers.extend(
-                        self.parse_text(text, &name, start, source).map(|text| (name, text)),
+                    let text = self.parse_text(text, &table.path(&name), start, source);
+                    headers.extend(text.map(|text| (name, text)));
+                }
+                _ => {
+                    let value = shown(value.get_ref());
+                    self.problems.at(
+                        start,
+                        format!("{path} is {value}: a text in quotes without line ends is needed"),
                     );
                 }
-                _ => self
-                    .problems
-                    .at(start, format!("header {name:?} needs a text without line ends")),
             }
         }
         headers
@@ -397,7 +439,11 @@ impl Reader<'_, '_> {
                 }
                 _ => self.problems.at(
                     start,
-                    format!("`capture.{name}` needs a JSON pointer, such as \"/items/0/id\""),
+                    format!(
+                        "`{}` is {}: a JSON pointer, such as \"/items/0/id\", is needed",
+                        table.path(name),
+                        shown(value.get_ref())
+                    ),
                 ),
             }
         }
@@ -464,50 +510,22 @@ impl Reader<'_, '_> {
     }
 }
 
-fn captured_names(table: &(&DeTable<'_>, usize)) -> Vec<String> {
-    let capture = table.0.iter().find(|(key, _)| key.get_ref() == "capture");
+/// A request: how it is called where something is wrong with it, what it says, and where.
+type Table<'d> = (String, &'d DeTable<'d>, usize);
+
+/// `request 2`, or `request 2 ("buy")` where somebody has named it.
+fn name_of(index: usize, table: &DeTable<'_>) -> String {
+    let name = table.iter().find(|(key, _)| key.get_ref() == "name");
+    match name.and_then(|(_, name)| name.get_ref().as_str()) {
+        Some(name) => format!("request {} ({name:?})", index + 1),
+        None => format!("request {}", index + 1),
+    }
+}
+
+fn captured_names((_, table, _): &Table<'_>) -> Vec<String> {
+    let capture = table.iter().find(|(key, _)| key.get_ref() == "capture");
     let names = capture.and_then(|(_, value)| value.get_ref().as_table());
     names.into_iter().flat_map(|names| names.keys()).map(|key| key.get_ref().to_string()).collect()
-}
-
-fn statuses(value: &DeValue<'_>) -> Option<Vec<Statuses>> {
-    let one = |value: &DeValue<'_>| match value.as_str() {
-        Some(text) => {
-            let hundred: u16 = text.strip_suffix("xx")?.parse().ok()?;
-            (1..=5).contains(&hundred).then_some(Statuses::Hundred(hundred))
-        }
-        None => {
-            let status = u16::try_from(integer(value)?).ok()?;
-            (100..=599).contains(&status).then_some(Statuses::One(status))
-        }
-    };
-    let array = value.as_array()?;
-    let statuses = array.iter().map(|value| one(value.get_ref())).collect::<Option<Vec<_>>>()?;
-    (!statuses.is_empty()).then_some(statuses)
-}
-
-fn header_name(name: &str) -> Result<String, String> {
-    let name: HeaderName = name.parse().map_err(|_| "is no name of a header".to_owned())?;
-    const OURS: [HeaderName; 4] = [
-        http::header::HOST,
-        http::header::CONTENT_LENGTH,
-        http::header::TRANSFER_ENCODING,
-        http::header::CONNECTION,
-    ];
-    if OURS.contains(&name) {
-        return Err("is written by the generator itself".to_owned());
-    }
-    Ok(name.as_str().to_owned())
-}
-
-/// Whether HTTP/2 knows such a header: those that are about the connection itself it does not, and
-/// a request with one is never sent (RFC 9113, 8.2.2).
-fn is_of_http2(name: &str, value: Option<&str>) -> bool {
-    match name {
-        "keep-alive" | "proxy-connection" | "upgrade" => false,
-        "te" => value == Some("trailers"),
-        _ => true,
-    }
 }
 
 fn read_list(path: &Path) -> Result<Vec<String>, String> {

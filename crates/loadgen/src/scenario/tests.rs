@@ -35,7 +35,6 @@ fn a_whole_scenario_is_read() {
         [client]
         http = "2"
         insecure = true
-        ca_file = "ca.pem"
         connections_max = 3
         retries = 2
         retry_after = false
@@ -62,7 +61,6 @@ fn a_whole_scenario_is_read() {
     let behaviour = &scenario.behaviour;
     assert_eq!(behaviour.protocol, Protocol::Http2);
     assert!(behaviour.insecure && !behaviour.retries.honour_retry_after);
-    assert_eq!(behaviour.ca_file.as_deref(), Some(Path::new("no-such-folder/ca.pem")));
     assert_eq!((behaviour.connections_max, behaviour.retries.max), (Some(3), 2));
     assert_eq!(scenario.thresholds.all.good_share_min, Some(0.99));
     assert_eq!(scenario.thresholds.classes[0].1.p99_max, Some(Duration::from_secs(1)));
@@ -100,18 +98,18 @@ p99 = "1s"
     let expected = [
         "line 1: `target` has the path /shop: \"http://127.0.0.1:8080\" is needed; paths belong to requests",
         "line 2: unknown key `colour`: there are target, client, good, lists, request, thresholds",
-        "line 4: `good.status` is a list: a list such as [200, 201] or [\"2xx\", 404] is needed",
+        "line 4: `good.status`, value 1, is \"3xxx\": did you mean \"3xx\"?",
         "line 5: `good.latency_max` is 500: a duration up to \"1d\" (such as \"250ms\", \"2s\" or \"1m\") is needed",
         "line 7: `lists.words` cannot be read from no-such-folder/words.txt: No such file or directory (os error 2)",
         "line 9: unknown key `request 1.clas`: did you mean `class`?",
-        "line 10: `path` is \"products\": it must begin with / and have neither spaces nor #, such as \"/search?q=red%20shoe\"",
-        "line 11: `method` is \"get\": did you mean \"GET\"?",
-        "line 13: `path`: `{{zipf 1 10}}` is not understood: {{zipf FROM TO EXPONENT}} is needed",
+        "line 10: `request 1.path` is \"products\": it must begin with / and have neither spaces nor #, such as \"/search?q=red%20shoe\"",
+        "line 11: `request 1.method` is \"get\": did you mean \"GET\"?",
+        "line 13: `request 2.path`: `{{zipf 1 10}}` is not understood: {{zipf FROM TO EXPONENT}} is needed",
         "line 14: `request 2.weight` is -1: a number from 0 to 1000000000 is needed",
-        "line 15: header \"host\" is written by the generator itself",
-        "line 15: header \"a b\" is no name of a header",
-        "line 16: a request has no `path`: path = \"/\"",
-        "line 17: `capture.order` needs a JSON pointer, such as \"/items/0/id\"",
+        "line 15: `request 2.headers.host` is written by the generator itself",
+        "line 15: `request 2.headers.a b` is no name of a header",
+        "line 16: request 3 has no `path`: path = \"/\"",
+        "line 17: `request 3.capture.order` is \"id\": a JSON pointer, such as \"/items/0/id\", is needed",
         "line 19: unknown key `client.conections_max`: did you mean `connections_max`?",
         "line 20: `client.http` is \"3\": \"1.1\" or \"2\" is needed",
         "line 21: `client.retries` is \"many\": a whole number from 0 to 1000 is needed",
@@ -133,10 +131,103 @@ fn headers_about_the_connection_are_no_headers_of_http2() {
     assert!(parse(&text("1.1")).is_ok());
     assert_eq!(
         parse(&text("2")).unwrap_err().to_string(),
-        "line 5: header \"upgrade\" is forbidden in HTTP/2\n\
-         line 6: header \"keep-alive\" is forbidden in HTTP/2\n\
-         line 7: header \"te\" is forbidden in HTTP/2"
+        "line 5: `request 1.headers.upgrade` is forbidden in HTTP/2\n\
+         line 6: `request 1.headers.keep-alive` is forbidden in HTTP/2\n\
+         line 7: `request 1.headers.te` is forbidden in HTTP/2"
     );
+}
+
+#[test]
+fn nor_are_they_told_apart_by_such_a_header() {
+    let of = |http: &str, header: &str| {
+        parse(&format!(
+            "target = \"http://a\"\n[[request]]\npath = \"/\"\n\
+             [client]\nclient_header = \"{header}\"\nhttp = \"{http}\"\n"
+        ))
+    };
+    for header in ["Upgrade", "keep-alive", "proxy-connection", "te"] {
+        let wrong = of("2", header).unwrap_err().to_string();
+        let lower = header.to_ascii_lowercase();
+        assert_eq!(
+            wrong,
+            format!("line 5: `client.client_header` is {lower:?}, which is forbidden in HTTP/2")
+        );
+        assert_eq!(of("1.1", header).unwrap().behaviour.client_header, lower);
+    }
+    for (header, why) in [("connection", "is written by the generator"), ("a b", "is no name")] {
+        let wrong = of("1.1", header).unwrap_err().to_string();
+        assert!(wrong.contains(&format!("is {header:?}, which {why}")), "{wrong}");
+    }
+    assert!(of("2", "x-client").is_ok());
+}
+
+#[test]
+fn what_is_wrong_in_a_list_is_named_with_its_place_and_line() {
+    let wrong = parse(
+        r#"target = "http://a"
+request = [
+  { path = "/" },
+  "second",
+  { name = "buy", path = "x", headers = { upgrade = 1, "a b" = "" } },
+  { name = "pay", path = "/", good = { status = [
+      200,
+      "+2xx",
+      "404",
+      "twenty",
+      99,
+  ] } },
+]
+[lists]
+words = [
+  "red shoe",
+  7,
+]
+"#,
+    )
+    .unwrap_err();
+    let status = "a status from 100 to 599, or all of a hundred, such as \"2xx\", is needed";
+    let path = "it must begin with / and have neither spaces nor #";
+    let expected = [
+        "line 4: request 2 is \"second\": a table, [[request]], is needed".to_owned(),
+        format!(
+            "line 5: `request 3 (\"buy\").path` is \"x\": {path}, such as \
+             \"/search?q=red%20shoe\""
+        ),
+        "line 5: `request 3 (\"buy\").headers.upgrade` is 1: a text in quotes without line ends is \
+         needed"
+            .to_owned(),
+        "line 5: `request 3 (\"buy\").headers.a b` is no name of a header".to_owned(),
+        "line 8: `request 4 (\"pay\").good.status`, value 2, is \"+2xx\": did you mean \"2xx\"?"
+            .to_owned(),
+        "line 9: `request 4 (\"pay\").good.status`, value 3, is \"404\": did you mean 404, without \
+         quotes?"
+            .to_owned(),
+        format!("line 10: `request 4 (\"pay\").good.status`, value 4, is \"twenty\": {status}"),
+        format!("line 11: `request 4 (\"pay\").good.status`, value 5, is 99: {status}"),
+        "line 17: `lists.words`, value 2, is 7: a text in quotes is needed".to_owned(),
+    ];
+    assert_eq!(wrong.to_string().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn whom_to_trust_must_be_readable_before_anybody_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("note.pem"), "no certificate\n").unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("broken.pem"), broken).unwrap();
+    for (file, why) in [
+        ("absent.pem", "absent.pem: cannot be read: No such file or directory"),
+        ("note.pem", "note.pem: there is no certificate in it; a file of certificates in PEM"),
+        ("broken.pem", "broken.pem: is no PEM: "),
+        ("/dev/zero", "/dev/zero: cannot be read: it is larger than 1 MiB"),
+    ] {
+        let text = format!(
+            "target = \"https://a\"\n[[request]]\npath = \"/\"\n[client]\nca_file = {file:?}\n"
+        );
+        let wrong = Scenario::parse(&text, folder.path()).unwrap_err().to_string();
+        assert!(wrong.starts_with("line 5: `client.ca_file` is "), "{wrong}");
+        assert!(wrong.contains(why), "{wrong}");
+    }
 }
 
 #[test]
@@ -207,7 +298,10 @@ path = "/"
     assert!(port.contains("line 1: ") && port.contains("a port that is no number"), "{port}");
     assert!(exponent.contains("line 4: ") && exponent.contains("from 0 to 10"), "{exponent}");
     assert!(list.contains("line 4: ") && list.contains("`list`"), "{list}");
-    assert!(name.starts_with("line 6: `name` is \"read\", as that of a request above"), "{name}");
+    assert!(
+        name.starts_with("line 6: `name` of request 2 (\"read\") is that of a request above"),
+        "{name}"
+    );
 
     let alike = "target = \"http://a\"\n[[request]]\npath = \"/\"\n[[request]]\npath = \"/\"\n";
     assert_eq!(parse(alike).unwrap().requests.len(), 2, "nobody named them");

@@ -37,8 +37,8 @@ fn more_connections_than_may_be_open_are_refused_before_the_start() {
     // It had begun with 100 files, and allowed itself all that it could.
     assert_eq!(
         error.to_string(),
-        "connections_max is 88, but this process may have no more than 87 connections open: lower \
-         it, or allow more open files (ulimit -n)"
+        "connections_max is 88, but this process may have no more than 87 connections open at one \
+         time, by its limit of 151 open files (ulimit -n): lower it, or allow more files"
     );
 }
 

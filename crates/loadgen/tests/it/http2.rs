@@ -221,6 +221,8 @@ fn a_connection_that_is_lost_is_replaced() {
     let record = run(&scenario(&server.url("http"), text), 100).record;
     assert!(server.connections.load(Ordering::Relaxed) >= 3);
     assert!(record.total().count(Ending::Good) >= 80, "{:?}", record.failures);
+    // Those who met a connection that was gone had not been sent on it.
+    assert_eq!(record.resent, 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod exhausted;
 mod http2;
 mod listener;
 mod models;
+mod mutated;
 mod scenarios;
 mod server;
 mod streams;

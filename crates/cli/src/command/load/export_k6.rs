@@ -11,6 +11,7 @@ use tenfold_loadgen::{Load, Scenario};
 use super::offered::LoadArguments;
 use super::output::print_all;
 use super::{Problem, both};
+use crate::printable::complain;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let (scenario, load) = both(arguments.scenario(), arguments.load())?;
     for loss in k6_losses(&scenario) {
-        eprintln!("not in the script: {loss}");
+        complain(&format!("not in the script: {loss}"));
     }
     print_all(&k6_script(&scenario, &load))?;
     Ok(ExitCode::SUCCESS)

@@ -42,10 +42,10 @@ pub(super) struct SearchArguments {
     #[arg(long, value_name = "RATE", default_value = "1000000", value_parser = offered_rate)]
     rate_max: f64,
     /// How long each rate is held at least
-    #[arg(long, value_name = "TIME", default_value = "1800ms", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "1800ms", value_parser = length, allow_hyphen_values = true)]
     probe: Duration,
     /// How long the highest rate that was held is offered once more, after a jolt, to see that it lasts
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length, allow_hyphen_values = true)]
     lasting: Duration,
     /// The most probes
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
@@ -66,9 +66,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     if is_valid {
         report.crossed.extend(arguments.crossed(&limit));
     }
+    let is_gone = limit.is_gone();
     report.limit = Some(limit);
     output.finish(&report)?;
-    Ok(code(is_valid, &report))
+    Ok(code(is_valid, is_gone, &report))
 }
 
 impl Arguments {
@@ -84,10 +85,10 @@ impl Arguments {
         }
     }
 
-    /// A search that was ended early does not know.
+    /// A search that was ended early does not know, nor does one whose service went away.
     fn crossed(&self, limit: &LimitReport) -> Option<String> {
         let (at_least, found) = (self.at_least?, limit.limit_per_second);
-        (found < at_least && !limit.stopped).then(|| {
+        (found < at_least && !limit.stopped && !limit.is_gone()).then(|| {
             let found = requests_per_second(rate(found));
             format!("the limit is {found}, {at_least} was demanded")
         })
@@ -176,6 +177,7 @@ pub(super) fn search(
     })
     .map_err(|error| match error {
         LimitError::Metrics(error) => Problem::Usage(format!("--metrics <URL>: {error}")),
+        LimitError::Run(error) => Problem::of_run(error),
         error => Problem::failed(error),
     })?;
     explain(&found, screen);
@@ -219,6 +221,9 @@ fn explain(limit: &LimitReport, screen: &mut Screen) {
         requests_per_second(rate(limit.limit_per_second)),
         rate(low)
     ));
+    if limit.is_gone() {
+        screen.say("            found before the service went away, so that it may be higher");
+    }
     if let Some(law) = &limit.law {
         screen.say(&format!(
             "law         λ {:.1} ± {:.1}/s alone, σ {:.4} ± {:.4}, κ {:.1e} ± {:.1e}",

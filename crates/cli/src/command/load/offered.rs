@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenfold_config::duration::show;
+use tenfold_config::duration::{self, show};
 use tenfold_loadgen::scenario::read_text;
 use tenfold_loadgen::{Load, Schedule};
 
@@ -15,13 +15,13 @@ pub(super) struct LoadArguments {
     #[arg(long, value_name = "RATE", default_value = "100", value_parser = offered_rate)]
     rate: f64,
     /// How long, or how long each step
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = length, allow_hyphen_values = true)]
     duration: Duration,
     /// Begins with this rate and rises, or falls, to --rate
     #[arg(long, value_name = "RATE", value_parser = offered_rate)]
     ramp_from: Option<f64>,
     /// Rates that are held one after the other
-    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = offered_rate,
+    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = offered_rate, allow_hyphen_values = true,
           conflicts_with_all = ["rate", "ramp_from"])]
     steps: Vec<f64>,
     /// A recorded load: lines of second,rate
@@ -34,7 +34,7 @@ pub(super) struct LoadArguments {
     users: Option<u32>,
     /// How long a user thinks between two requests
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "users",
-          value_parser = think)]
+          value_parser = think, allow_hyphen_values = true)]
     think: Duration,
 }
 
@@ -49,7 +49,11 @@ pub(super) struct Offered {
 
 /// No time at all is a way to think as well.
 fn think(text: &str) -> Result<Duration, String> {
-    if text == "0" { Ok(Duration::ZERO) } else { length(text) }
+    match duration::parse(text) {
+        _ if text == "0" => Ok(Duration::ZERO),
+        Some(none) if none.is_zero() => Ok(none),
+        _ => length(text),
+    }
 }
 
 /// A line for each second of a month, and more.
@@ -60,8 +64,13 @@ impl LoadArguments {
         let duration = show(self.duration);
         let mut phases = Vec::new();
         let (load, words) = if let Some(users) = self.users {
-            let who = if users == 1 { "user who thinks" } else { "users who think" };
-            let words = format!("{users} {who} for {} for {duration}", show(self.think));
+            let who = match (users, self.think.is_zero()) {
+                (1, true) => "user who never pauses,".to_owned(),
+                (_, true) => "users who never pause,".to_owned(),
+                (1, false) => format!("user who thinks for {}", show(self.think)),
+                (_, false) => format!("users who think for {}", show(self.think)),
+            };
+            let words = format!("{users} {who} for {duration}");
             (self.closed(users), words)
         } else if let Some(file) = &self.trace {
             let wrong = |problem: &dyn std::fmt::Display| {

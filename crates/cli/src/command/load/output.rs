@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{SecondsFormat, Utc};
-use tenfold_loadgen::{Course, Report};
+use tenfold_loadgen::{Comparison, Course, Report, SaveError};
 
 use super::screen::Screen;
+use super::table::{Column, Table};
 use super::{Asked, CROSSED, GENERATOR, Problem, both};
+use crate::printable::one_line;
 
 /// Where the report goes.
 #[derive(Debug, clap::Args)]
@@ -48,8 +50,9 @@ impl OutputArguments {
 
     fn make_folder(&self) -> Result<(), Problem> {
         let Some(folder) = &self.report else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Problem::flag("--report <FOLDER>", folder.display(), format!("cannot make it: {error}"))
+        Report::check_folder(folder).map_err(|SaveError { error, .. }| {
+            let why = format!("nothing can be written there: {error}");
+            Problem::flag("--report <FOLDER>", folder.display(), why)
         })
     }
 }
@@ -66,7 +69,7 @@ impl Output<'_> {
         if let Some(earlier) = &self.earlier {
             screen.say("");
             screen.say(&format!("since {}:", earlier.at));
-            screen.say(report.compare(earlier).to_string().trim_end());
+            compare(&report.compare(earlier), screen);
         }
         if let Some(folder) = &self.arguments.report {
             let saved = match &self.earlier {
@@ -81,6 +84,33 @@ impl Output<'_> {
         }
         // After all else: files may have been written, though the screen could not be.
         self.screen.complaint().map_or(Ok(()), |error| Err(not_printed(error)))
+    }
+}
+
+/// Then and now, side by side.
+fn compare(comparison: &Comparison, screen: &mut Screen) {
+    for caveat in &comparison.caveats {
+        screen.say(caveat);
+    }
+    let column = |head, width, spare| Column { head, width, spare };
+    let mut table = Table::new([
+        column("", 0, 0),
+        column("then", 11, 0),
+        column("now", 11, 0),
+        column("change", 8, 1),
+        column("", 7, 0),
+    ]);
+    for change in &comparison.changes {
+        table.row([
+            one_line(&change.name),
+            one_line(&change.old),
+            one_line(&change.new),
+            change.ratio_in_words(),
+            change.significance.name().to_owned(),
+        ]);
+    }
+    if !comparison.changes.is_empty() {
+        screen.tell(&table);
     }
 }
 
@@ -109,10 +139,12 @@ pub(super) fn reasons(course: &Course, screen: &mut Screen) {
     }
 }
 
-/// How the program ends after a load: what was not measured crosses nothing.
-pub(super) fn code(is_valid: bool, report: &Report) -> ExitCode {
+/// How the program ends after a load: what was not measured crosses nothing, and that the service
+/// went away meanwhile is no good end.
+pub(super) fn code(is_valid: bool, is_gone: bool, report: &Report) -> ExitCode {
     match (is_valid, report.crossed.as_slice()) {
         (false, _) => ExitCode::from(GENERATOR),
+        (true, []) if is_gone => ExitCode::FAILURE,
         (true, []) => ExitCode::SUCCESS,
         (true, _) => ExitCode::from(CROSSED),
     }

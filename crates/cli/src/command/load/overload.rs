@@ -9,8 +9,8 @@ use tenfold_config::duration::show;
 use tenfold_config::environment;
 use tenfold_loadgen::scenario::{Behaviour, Retries, Share, Thresholds};
 use tenfold_loadgen::{
-    Cold, Flood, Found, Latencies, OverloadBounds, OverloadEvent, OverloadOptions, OverloadReport,
-    Pause, RATE_MAX, Variants, past,
+    Cold, Flood, Found, Latencies, OverloadBounds, OverloadError, OverloadEvent, OverloadOptions,
+    OverloadReport, Pause, RATE_MAX, Variants, past,
 };
 
 use super::interrupt::Interrupt;
@@ -18,6 +18,7 @@ use super::limit::{SearchArguments, address, search};
 use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
+use super::table::{Column, Table};
 use super::{
     Asked, Problem, TargetArguments, above_zero, both, length, offered_rate, rate,
     requests_per_second, share,
@@ -28,23 +29,23 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
     /// The multiples of the limit
-    #[arg(long, value_name = "N,…", default_value = "1,2,5,10", value_delimiter = ',', value_parser = multiple)]
+    #[arg(long, value_name = "N,…", default_value = "1,2,5,10", value_delimiter = ',', value_parser = multiple, allow_hyphen_values = true)]
     times: Vec<f64>,
     /// The limit, in requests per second [default: it is searched first]
     #[arg(long, value_name = "RATE", value_parser = offered_rate)]
     limit: Option<f64>,
     /// How long each multiple is held
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length, allow_hyphen_values = true)]
     hold: Duration,
     /// How long half of the limit is offered after that, to see it recover [default: 6s, or
     /// longer than --recovery-max]
-    #[arg(long, value_name = "TIME", value_parser = length)]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true)]
     rest: Option<Duration>,
     /// Fails with 99 if less than this share of the best goodput is left at any multiple
     #[arg(long, value_name = "SHARE", value_parser = share)]
     goodput_min: Option<f64>,
     /// Fails with 99 if it takes longer to recover
-    #[arg(long, value_name = "TIME", value_parser = length)]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true)]
     recovery_max: Option<Duration>,
     #[command(flatten)]
     variants: VariantArguments,
@@ -70,7 +71,7 @@ struct VariantArguments {
     #[arg(long, value_name = "PID", value_parser = pid)]
     pause: Option<i32>,
     /// For how long it is stopped
-    #[arg(long, value_name = "TIME", default_value = "2s", requires = "pause", value_parser = length)]
+    #[arg(long, value_name = "TIME", default_value = "2s", requires = "pause", value_parser = length, allow_hyphen_values = true)]
     pause_for: Duration,
     /// A program that empties caches before the load, with its arguments
     #[arg(long, value_name = "COMMAND", conflicts_with = "cold_url")]
@@ -86,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         .as_ref()
         .map_or_else(|_| Behaviour::default(), |asked| asked.scenario.behaviour.clone());
     let variants = arguments.variants.read(arguments.hold, &behaviour);
-    let ((asked, ((variants, words), ())), ((search_options, rest), mut output)) = both(
+    let ((asked, ((variants, mut words), ())), ((search_options, rest), mut output)) = both(
         both(asked, both(variants, arguments.check_rates())),
         both(
             both(arguments.search.options(&arguments.target), arguments.rest()),
@@ -99,24 +100,40 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         Some(limit) => limit,
         None => {
             let limit = search(&asked, &search_options, &interrupt, &mut output.screen)?;
-            let (held, found) = (limit.limit_per_second, limit.found);
+            let (held, found, is_gone) = (limit.limit_per_second, limit.found, limit.is_gone());
             let is_over = limit.stopped || !limit.recovers();
             report.limit = Some(limit);
             // Without a limit there are no multiples of it.
             let is_valid = !matches!(found, Found::GeneratorFirst { .. });
             if is_over || held <= 0.0 || !is_valid {
                 let is_stopped = report.limit.as_ref().is_some_and(|limit| limit.stopped);
-                if is_valid && !is_stopped && arguments.bounds() != OverloadBounds::default() {
+                if is_valid
+                    && !is_stopped
+                    && !is_gone
+                    && arguments.bounds() != OverloadBounds::default()
+                {
                     report.crossed.push("there is no limit to go past".to_owned());
                 }
                 output.finish(&report)?;
-                return Ok(code(is_valid, &report));
+                return Ok(code(is_valid, is_gone, &report));
             }
             held
         }
     };
+    let (times, too_much) = possible(&arguments.times, limit_per_second);
+    if let Some(too_much) = &too_much {
+        output.screen.say(too_much);
+        words.push(too_much.clone());
+    }
+    if times.is_empty() {
+        output.finish(&report)?;
+        return Err(Problem::Usage(format!(
+            "no multiple of the limit can be offered: {}",
+            words.join("; ")
+        )));
+    }
     let options = OverloadOptions {
-        times: arguments.times.clone(),
+        times,
         hold: arguments.hold,
         rest,
         variants,
@@ -133,9 +150,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     ));
     let seen = go(&asked, &options, &interrupt, &mut output.screen)?;
     table(&seen, &mut output.screen);
-    let overload = tenfold_loadgen::Overload::of(&seen, &words);
+    let overload = tenfold_loadgen::Overload::of(&seen, &words.join("; "));
     reasons(&overload.course, &mut output.screen);
-    let is_valid = overload.is_valid();
+    let (is_valid, is_gone) = (overload.is_valid(), overload.gone);
     report.overload = Some(overload);
     if is_valid {
         report.crossed = seen.crossed(&asked.scenario.thresholds, &arguments.bounds());
@@ -144,7 +161,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         output.screen.say("the scenario's thresholds are about 1x, which is not among --times");
     }
     output.finish(&report)?;
-    Ok(code(is_valid, &report))
+    Ok(code(is_valid, is_gone, &report))
+}
+
+/// The multiples that can be offered; and which cannot, in words, if there are such. Of a limit that
+/// is searched it is not known before.
+fn possible(times: &[f64], limit_per_second: f64) -> (Vec<f64>, Option<String>) {
+    let is_possible = |times: &&f64| limit_per_second * **times <= RATE_MAX;
+    let kept: Vec<f64> = times.iter().filter(is_possible).copied().collect();
+    let left_out = times.iter().filter(|times| !is_possible(times));
+    let left_out: Vec<String> = left_out.map(|times| format!("{times}x")).collect();
+    let words = format!(
+        "{} of {} is left out, being more than the {RATE_MAX} per second that can be offered",
+        left_out.join(", "),
+        requests_per_second(rate(limit_per_second))
+    );
+    (kept, (!left_out.is_empty()).then_some(words))
 }
 
 /// Half of the limit is offered so long unless it is told otherwise.
@@ -186,7 +218,11 @@ impl Arguments {
 
 impl VariantArguments {
     /// The variants, and what they are in words.
-    fn read(&self, hold: Duration, behaviour: &Behaviour) -> Result<(Variants, String), Problem> {
+    fn read(
+        &self,
+        hold: Duration,
+        behaviour: &Behaviour,
+    ) -> Result<(Variants, Vec<String>), Problem> {
         let mut words = Vec::new();
         let mut variants = Variants::default();
         if let Some(max) = self.retries {
@@ -209,7 +245,7 @@ impl VariantArguments {
         if cold.is_some() {
             words.push("it begins with cold caches".to_owned());
         }
-        Ok((Variants { pause, cold, ..variants }, words.join("; ")))
+        Ok((Variants { pause, cold, ..variants }, words))
     }
 
     fn pause(&self, hold: Duration) -> Result<Option<Pause>, Problem> {
@@ -251,7 +287,8 @@ fn multiple(text: &str) -> Result<f64, String> {
 
 /// For the flag that is a process.
 fn pid(text: &str) -> Result<i32, String> {
-    text.parse().map_err(|_| "the number of a process is needed, as ps shows it".to_owned())
+    let pid = text.parse().ok().filter(|pid| *pid > 0);
+    pid.ok_or_else(|| "the number of a process is needed, as ps shows it".to_owned())
 }
 
 /// Whether there is such a file, where the system looks for it.
@@ -283,7 +320,10 @@ fn go(
         }
         interrupt.flow()
     });
-    seen.map_err(Problem::failed)
+    seen.map_err(|error| match error {
+        OverloadError::Run(error) => Problem::of_run(error),
+        error => Problem::failed(error),
+    })
 }
 
 fn table(seen: &OverloadReport, screen: &mut Screen) {
@@ -291,29 +331,55 @@ fn table(seen: &OverloadReport, screen: &mut Screen) {
         latencies.as_ref().map_or("-".to_owned(), |one| format!("{:.1} ms", of(one)))
     };
     screen.say("");
-    screen.say(&format!(
-        "{:>6} {:>11} {:>9} {:>7} {:>12} {:>12} {:>9}",
-        "load", "offered/s", "good/s", "÷ peak", "p50", "p99", "not good"
-    ));
+    let column = |head, width, spare| Column { head, width, spare };
+    let mut table = Table::new([
+        column("load", 7, 0),
+        column("offered/s", 11, 3),
+        column("good/s", 9, 0),
+        column("÷ peak", 7, 0),
+        column("p50", 11, 4),
+        column("p99", 11, 1),
+        column("not good", 9, 2),
+        column("", 0, 0),
+    ]);
     for phase in &seen.phases {
         let not_good = match phase.intended {
             0 => 0.0,
             intended => 1.0 - phase.count(tenfold_loadgen::Ending::Good) as f64 / intended as f64,
         };
-        let mark = if phase.valid { "" } else { "  not valid" };
-        screen.say(&format!(
-            "{:>6} {:>11} {:>9} {:>5.0} % {:>12} {:>12} {:>7.1} %{mark}",
-            phase.name,
+        let mark = if phase.valid { "" } else { "not valid" };
+        table.row([
+            phase.name.clone(),
             rate(phase.offered_per_second),
             rate(phase.goodput_per_second),
-            phase.goodput_to_peak * 100.0,
+            format!("{:.0} %", phase.goodput_to_peak * 100.0),
             latency(phase.good, |good| good.p50_ms),
             latency(phase.good, |good| good.p99_ms),
-            not_good * 100.0
-        ));
+            format!("{:.1} %", not_good * 100.0),
+            mark.to_owned(),
+        ]);
     }
+    screen.tell(&table);
     let recovery = &seen.recovery;
     let seconds =
         recovery.seconds.map_or("not seen".to_owned(), |seconds| format!("{seconds:.0} s"));
     screen.say(&format!("recovery: {seconds}, {}", recovery.why));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiples_of_a_limit_that_was_found_are_left_out_where_they_cannot_be_offered() {
+        assert_eq!(possible(&[1.0, 10.0], 1e6), (vec![1.0, 10.0], None));
+        let (kept, words) = possible(&[1.0, 5000.0, 2.5, 9000.0], 2_500.0);
+        assert_eq!(kept, [1.0, 2.5]);
+        assert_eq!(
+            words.unwrap(),
+            "5000x, 9000x of 2500 requests per second is left out, being more than the 10000000 per \
+             second that can be offered"
+        );
+        assert_eq!(possible(&[9000.0], 1e6).0, [0.0; 0]);
+    }
 }

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use tenfold_loadgen::{Ending, Failure, Load, Outcome, Run, RunReport};
+use tenfold_loadgen::{Ending, Failure, Load, Outcome, Run, RunError, RunReport};
 
 use super::interrupt::Interrupt;
 use super::offered::{LoadArguments, Offered};
 use super::output::{OutputArguments, code, reasons, report};
 use super::progress::Progress;
 use super::screen::Screen;
+use super::table::{Column, Table};
 use super::{Arrivals, Problem, TargetArguments, both};
+use crate::printable::one_line;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -47,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         report.crossed = crossed.iter().map(ToString::to_string).collect();
     }
     output.finish(&report)?;
-    Ok(code(is_valid, &report))
+    Ok(code(is_valid, false, &report))
 }
 
 impl Arguments {
@@ -70,7 +72,7 @@ impl Arguments {
 }
 
 fn follow(load: Run, interrupt: &Interrupt, screen: &mut Screen) -> Result<Outcome, Problem> {
-    let running = load.start().map_err(Problem::failed)?;
+    let running = load.start().map_err(|error| Problem::of_run(RunError::Start(error)))?;
     let (mut live, stopper) = (running.live(), running.stopper());
     let joined = thread::Builder::new()
         .name("load-join".to_owned())
@@ -88,8 +90,13 @@ fn follow(load: Run, interrupt: &Interrupt, screen: &mut Screen) -> Result<Outco
         }
     }
     let outcome = joined.join().map_err(|_| Problem::failed("the generator panicked"))?;
-    outcome.map_err(Problem::failed)
+    outcome.map_err(Problem::of_run)
 }
+
+/// How wide the first two columns are where there is room: the name of what is counted, and how
+/// many of it there were.
+const NAME: usize = 15;
+const COUNT: usize = 9;
 
 /// The figures that everybody asks for, as plain lines.
 fn summary(outcome: &Outcome, screen: &mut Screen) {
@@ -99,34 +106,38 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
     let classes = classes.map(|(index, name)| (name.as_str(), outcome.record.class(index)));
     let mut rows: Vec<_> = if outcome.classes.len() > 1 { classes.collect() } else { Vec::new() };
     rows.push(("all", total.clone()));
-    screen.say(&format!(
-        "{:<16}{:>10}{:>9}{:>11}{:>11}{:>11}",
-        "", "requests", "good", "p50", "p99", "p99.9"
-    ));
+    let column = |head, width, spare| Column { head, width, spare };
+    let mut table = Table::new([
+        column("", NAME, 0),
+        column("requests", COUNT, 1),
+        column("good", 8, 0),
+        column("p50", 10, 3),
+        column("p99", 10, 0),
+        column("p99.9", 10, 2),
+    ]);
     for (name, seen) in rows {
         let latencies_us = seen.latencies_us(&[Ending::Good, Ending::Slow]);
         let at = |quantile: f64| match latencies_us.is_empty() {
             true => "-".to_owned(),
             false => format!("{:.2} ms", latencies_us.value_at_quantile(quantile) as f64 / 1e3),
         };
-        let name: String = name.chars().take(15).collect();
         let good = match seen.intended {
             0 => "-".to_owned(),
             _ => format!("{:.2} %", seen.good_share() * 100.0),
         };
-        let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
-        screen
-            .say(&format!("{name:<16}{:>10}{good:>9}{p50:>11}{p99:>11}{p999:>11}", seen.intended));
+        let requests = seen.intended.to_string();
+        table.row([one_line(name), requests, good, at(0.5), at(0.99), at(0.999)]);
     }
+    screen.tell(&table);
     for ending in Ending::ALL.into_iter().filter(|ending| *ending != Ending::Good) {
         if total.count(ending) > 0 {
             let name = ending.name().replace('_', " ");
             let why = if ending == Ending::Failed { failures(outcome) } else { String::new() };
-            screen.say(&format!("{name:<16}{:>10}{why}", total.count(ending)));
+            screen.say(&format!("{name:<NAME$} {:>COUNT$}{why}", total.count(ending)));
         }
     }
     if total.not_offered > 0 {
-        screen.say(&format!("{:<16}{:>10}", "not offered", total.not_offered));
+        screen.say(&format!("{:<NAME$} {:>COUNT$}", "not offered", total.not_offered));
     }
 }
 

@@ -1,10 +1,14 @@
 //! Where people read along: a terminal whose last line is alive, or a pipe of plain lines.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use console::Term;
 use tenfold_chart::Glyphs;
 use tenfold_config::environment;
+
+use super::table::Table;
+use crate::printable::{one_line, printable};
 
 /// No line is longer, so that none wraps at 80 columns; in a narrower terminal they are shorter.
 pub(super) const WIDTH: usize = 79;
@@ -12,9 +16,14 @@ pub(super) const WIDTH: usize = 79;
 /// Nothing can be read in a terminal that is narrower.
 const WIDTH_MIN: usize = 20;
 
+/// No table is narrower than for a terminal of 40 columns.
+const TABLE_WIDTH_MIN: usize = 39;
+
 /// Where people read along.
 pub(super) struct Screen {
     out: Box<dyn Write>,
+    /// Whether a person reads it there, whose window has a width.
+    is_terminal: bool,
     /// Whether the last line can be written anew.
     pub(super) is_live: bool,
     /// Whether letters may be bold.
@@ -44,6 +53,7 @@ impl Screen {
             .is_some_and(|locale| locale.to_ascii_uppercase().replace('-', "").contains("UTF8"));
         Screen {
             out,
+            is_terminal,
             is_live,
             is_coloured: is_live && !set("NO_COLOR"),
             glyphs: if speaks_unicode { Glyphs::Blocks } else { Glyphs::Ascii },
@@ -73,10 +83,25 @@ impl Screen {
         self.write(line, if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") });
     }
 
+    /// Figures in columns, as many as there is room for.
+    pub(super) fn tell<const N: usize>(&mut self, table: &Table<N>) {
+        let room = match self.is_terminal {
+            true => self.width().max(TABLE_WIDTH_MIN),
+            false => usize::MAX,
+        };
+        for line in table.lines(room) {
+            self.say(&line);
+        }
+    }
+
     /// In a pipe a line stays whole, so that it can be searched for.
     fn write(&mut self, line: &str, (on, off): (&str, &str)) {
         let clear = if self.is_open { "\r\x1b[2K" } else { "" };
-        let line = if self.is_live { wrapped(line, self.width()) } else { line.to_owned() };
+        let line = printable(line);
+        let line = match self.is_terminal {
+            true => Cow::Owned(wrapped(&line, self.width())),
+            false => line,
+        };
         match writeln!(self.out, "{clear}{on}{line}{off}") {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 self.complaint.get_or_insert(error);
@@ -89,7 +114,7 @@ impl Screen {
     /// A line that the next one replaces; only where that can be.
     pub(super) fn show(&mut self, line: &str) {
         if self.is_live {
-            let line: String = line.chars().take(self.width()).collect();
+            let line: String = one_line(line).chars().take(self.width()).collect();
             let _ = write!(self.out, "\r\x1b[2K{line}");
             let _ = self.out.flush();
             self.is_open = true;
@@ -112,8 +137,13 @@ fn width_of(columns: Option<u16>) -> usize {
     columns.map_or(WIDTH, |columns| usize::from(columns).saturating_sub(1).clamp(WIDTH_MIN, WIDTH))
 }
 
-/// Broken between words where it is wider; a word that is wider itself stays whole.
-fn wrapped(line: &str, width: usize) -> String {
+/// Each of its lines broken between words where it is wider; a word that is wider itself stays
+/// whole.
+fn wrapped(text: &str, width: usize) -> String {
+    text.split('\n').map(|line| wrapped_line(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str, width: usize) -> String {
     if line.chars().count() <= width {
         return line.to_owned();
     }
@@ -143,6 +173,7 @@ mod tests {
         assert_eq!(wrapped("one two three four", 9), "one two\nthree\nfour");
         assert_eq!(wrapped("a wordthatiswider b", 8), "a\nwordthatiswider\nb");
         assert_eq!(wrapped("λ λ λ λ", 3), "λ λ\nλ λ");
+        assert_eq!(wrapped("one two\nthree four\n", 8), "one two\nthree\nfour\n");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tenfold_testkit::{Program, get, tool};
 
 use super::{check, load};
@@ -12,18 +13,43 @@ use super::{check, load};
 /// How often it is tried on a machine that is busy with something else.
 const ATTEMPTS: usize = 5;
 
-const SERVICE: &str = include_str!("busy.js");
+const BUSY: &str = include_str!("busy.js");
+const WORKERS: &str = include_str!("workers.js");
+
+/// A service of Node.js, and its port.
+async fn start(code: &str, argument: &str) -> (TempDir, Program, u16) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("service.js");
+    fs::write(&file, code).unwrap();
+    let mut command = Command::new(tool("node"));
+    command.arg(&file).args(argument.split_whitespace());
+    let mut service = Program::start(command).unwrap();
+    let said = service.says("listens on ").await;
+    let port = said.rsplit(' ').next().unwrap().parse().unwrap();
+    (folder, service, port)
+}
+
+/// Threads of its own do the work, and fill more than one core: that is not its event loop.
+#[tokio::test]
+async fn busy_workers_of_a_service_of_node_are_not_taken_for_its_event_loop() {
+    for argument in ["", "utilization"] {
+        let (_folder, _service, port) = start(WORKERS, argument).await;
+        let (bottleneck, said) = search(&format!("http://127.0.0.1:{port}/")).await;
+        let ranked = bottleneck["ranked"].as_array().unwrap();
+        let event_loop = ranked.iter().find(|one| one["resource"] == "event loop");
+        let share = event_loop.map_or(0.0, |one| one["share"].as_f64().unwrap());
+        assert!(share < 0.5, "{bottleneck}");
+        assert_eq!(event_loop.is_some(), argument == "utilization", "{bottleneck}");
+        assert_ne!(ranked[0]["resource"], "event loop", "{bottleneck}");
+        assert!(!said.contains("in use      event loop "), "{said}");
+        let process = ranked.iter().find(|one| one["resource"] == "process CPU").unwrap();
+        assert!(process["evidence"].as_str().unwrap().starts_with("its process used "));
+    }
+}
 
 #[tokio::test]
 async fn the_event_loop_of_a_busy_service_of_node_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("busy.js");
-    fs::write(&file, SERVICE).unwrap();
-    let mut command = Command::new(tool("node"));
-    command.arg(&file);
-    let mut service = Program::start(command).unwrap();
-    let said = service.says("listens on ").await;
-    let port: u16 = said.rsplit(' ').next().unwrap().parse().unwrap();
+    let (_folder, _service, port) = start(BUSY, "").await;
     let page = get(([127, 0, 0, 1], port).into(), "/metrics").await.unwrap().body;
     let page = String::from_utf8(page).unwrap();
     for name in [

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
 
 /// What is answered to a request.
 pub(super) struct Answer {
@@ -25,6 +26,7 @@ impl Answer {
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    listener: AbortHandle,
 }
 
 type Decide = dyn Fn(&str) -> Answer + Send + Sync;
@@ -36,12 +38,13 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let (decide, seen): (Arc<Decide>, _) = (Arc::new(decide), heads.clone());
-        tokio::spawn(async move {
+        let listener = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, decide.clone(), seen.clone()));
+                connections.spawn(serve(stream, decide.clone(), seen.clone()));
             }
         });
-        Service { address, heads }
+        Service { address, heads, listener: listener.abort_handle() }
     }
 
     /// One that answers everything alike.
@@ -79,6 +82,11 @@ impl Service {
             Answer::of(if was_broken && !is_post { "503 Broken" } else { "200 OK" })
         })
         .await
+    }
+
+    /// Ends it, with all of its connections, as a process that is killed ends.
+    pub(super) fn end(&self) {
+        self.listener.abort();
     }
 
     pub(super) fn url(&self) -> String {

@@ -166,6 +166,49 @@ async fn in_a_narrow_terminal_nothing_wraps() {
     assert!(lines.iter().filter(|line| line.starts_with("load ")).count() > 10, "{text}");
 }
 
+/// The tables at the end, of a run with several classes, of an overload and beside an earlier one.
+#[tokio::test]
+async fn tables_fit_into_40_60_and_80_columns() {
+    let service = Service::always("200 OK").await;
+    let folder = tempfile::tempdir().unwrap();
+    let classes = "[[request]]\npath = \"/a\"\nclass = \"a class with quite a long name\"\n";
+    let (_scenario, file) = super::scenario(service.address, classes);
+    let report = folder.path().join("report");
+    let report = report.display();
+    let run = format!("load run --scenario {file} --rate 50 --duration 2s");
+    let overload = format!("load overload {} --limit 20 --times 1,1000.5", service.url());
+    let overload = format!("{overload} --hold 1s --rest 1s --connections 1");
+    let (_, text) = Terminal::start(&format!("{run} --report {report}"), &[]).end().await;
+    assert!(text.contains("report: "), "{text}");
+    for (columns, run_heads, overload_heads) in [
+        (40, "requests good p99", "load good/s ÷ peak"),
+        (60, "requests good p99", "load "),
+        (80, "requests good p50 p99 p99.9", "load offered/s good/s ÷ peak p50 p99 not good"),
+    ] {
+        let heads = |lines: &[String], first: &str, last: &str| {
+            let line = lines.iter().find(|line| {
+                // The line that lives has such words as well.
+                line.contains(first) && line.contains(last) && !line.contains("refused")
+            });
+            let line = line.unwrap_or_else(|| panic!("{lines:#?}"));
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let line = format!("{run} --compare {report}");
+        let (_, text) = Terminal::of_width(columns, &line, &[]).end().await;
+        let lines = seen(&text);
+        check_width_of(columns, &lines);
+        assert!(heads(&lines, "good", "p99").contains(run_heads), "{columns}: {lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("a class with quite a long")), "{lines:#?}");
+        assert!(heads(&lines, "then", "now").starts_with("then now"), "{columns}: {lines:#?}");
+        let (_, text) = Terminal::of_width(columns, &overload, &[]).end().await;
+        let lines = seen(&text);
+        check_width_of(columns, &lines);
+        let heads = heads(&lines, "load", "÷ peak");
+        assert!(heads.starts_with(overload_heads), "{columns}: {lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("1000.5x ")), "{lines:#?}");
+    }
+}
+
 #[tokio::test]
 async fn with_no_color_nothing_is_bold_and_with_a_dumb_terminal_nothing_is_written_anew() {
     let service = Service::always("200 OK").await;

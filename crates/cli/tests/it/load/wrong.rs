@@ -1,8 +1,10 @@
 //! Command lines that make no sense: exit code 2, and what would be right.
 
 use std::fs;
+use std::process::Command;
 
 use super::{check, load};
+use crate::support::run;
 
 const URL: &str = "http://127.0.0.1:1/";
 
@@ -24,6 +26,24 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         ("run --scenario nowhere.toml", "cannot be read"),
         ("run URL --scenario FILE", "cannot be used with"),
         ("run URL --rate 0", "'0' for '--rate <RATE>': a number above 0 is needed"),
+        ("run URL --rate -5", "'-5' for '--rate <RATE>': a number above 0 is needed"),
+        ("run URL --rate=-5", "'-5' for '--rate <RATE>': a number above 0 is needed"),
+        ("run URL --steps -1,5", "'-1' for '--steps <RATE,…>': a number above 0 is needed"),
+        ("run URL --duration -5s", "'-5s' for '--duration <TIME>': a length of time is needed"),
+        ("run URL --users 1 --think -1s", "'-1s' for '--think <TIME>': a length of time is needed"),
+        ("run URL --threads -1", "'-1' for '--threads <N>': -1 is not in 1..=64"),
+        ("run -5", "\"-5\" has no scheme"),
+        ("limit URL --at-least -1", "'-1' for '--at-least <RATE>': a number above 0"),
+        ("limit URL --probe -1s", "'-1s' for '--probe <TIME>': a length of time is needed"),
+        ("overload URL --limit -0.5", "'-0.5' for '--limit <RATE>': a number above 0 is needed"),
+        ("overload URL --times -1,2", "'-1' for '--times <N,…>': a number above 0 is needed"),
+        ("overload URL --flood -0.5", "'-0.5' for '--flood [<SHARE>]': a share between 0 and 1"),
+        ("overload URL --pause -5", "'-5' for '--pause <PID>': the number of a process"),
+        (
+            "run URL --connections 4294967295",
+            "'4294967295' for '--connections <N>': this process may have no more than ",
+        ),
+        ("overload URL --connections 4294967295", " open files (ulimit -n)"),
         ("run URL --rate 1e300", "'1e300' for '--rate <RATE>': no more than 10000000 per second"),
         ("run URL --steps 5,1e8", "'1e8' for '--steps <RATE,…>': no more than 10000000 per"),
         ("limit URL --rate-max 1e9", "'1e9' for '--rate-max <RATE>': no more than 10000000"),
@@ -36,7 +56,7 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         ("run URL --think 1s", "--users <N>"),
         ("run URL --compare nowhere.json", "cannot read nowhere.json"),
         ("run URL --compare /dev/zero", "cannot read /dev/zero: it is larger than 64 MiB"),
-        ("run URL --report /dev/null/a", "'/dev/null/a' for '--report <FOLDER>': cannot make it"),
+        ("run URL --report /dev/null/a", "'/dev/null/a' for '--report <FOLDER>': nothing can be"),
         ("limit URL --metrics https://a", "'https://a' for '--metrics <URL>': "),
         ("limit URL --good-share 2", "'2' for '--good-share <SHARE>': a share between 0 and 1"),
         (
@@ -68,6 +88,45 @@ async fn what_makes_no_sense_is_2_and_says_why() {
         check(&output, 2);
         assert!(output.stderr.contains(words), "{arguments}: {}", output.stderr);
         assert_eq!(output.stdout, "", "nothing was begun");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_folder_that_takes_no_file_is_told_before_anything_is_measured() {
+    for command in ["run", "limit", "overload --limit 5"] {
+        let output = load(&format!("{command} {URL} --report /proc")).await;
+        check(&output, 2);
+        let said = "'/proc' for '--report <FOLDER>': nothing can be written there: ";
+        assert!(output.stderr.contains(said), "{}", output.stderr);
+        assert_eq!(output.stdout, "");
+    }
+}
+
+#[tokio::test]
+async fn what_a_scenario_cannot_have_here_is_wrong_usage_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("load.toml");
+    fs::write(folder.path().join("note.pem"), "no certificate").unwrap();
+    for (client, words) in [
+        ("ca_file = \"absent.pem\"", "absent.pem: cannot be read: No such file or directory"),
+        ("ca_file = \"note.pem\"", "note.pem: there is no certificate in it; a file of"),
+        ("connections_max = 1000000", "connections_max is 1000000, but this process may have no"),
+    ] {
+        let text = "target = \"https://127.0.0.1:1\"\n[[request]]\npath = \"/\"\n[client]\n";
+        fs::write(&file, format!("{text}{client}\n")).unwrap();
+        for command in ["run", "limit", "overload --limit 5"] {
+            // Where a process may have more files open than are asked for, there is nothing wrong.
+            let limited = "ulimit -n 4096; exec \"$@\"";
+            let program = env!("CARGO_BIN_EXE_tenfold");
+            let mut line = Command::new("sh");
+            line.args(["-c", limited, "sh", program, "load"]).args(command.split(' '));
+            line.arg("--scenario").arg(&file);
+            let output = run(line).await;
+            check(&output, 2);
+            assert!(output.stderr.contains(words), "{command}: {}", output.stderr);
+            assert_eq!(output.stdout, "", "nothing was begun");
+        }
     }
 }
 

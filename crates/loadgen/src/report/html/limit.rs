@@ -44,8 +44,9 @@ pub(super) fn section(limit: &LimitReport, page: &mut Page) {
     page.open("The limit");
     page.paragraph(&verdict::limit(limit));
     if let Some(unrecovered) = &limit.unrecovered {
+        let what = if unrecovered.gone { "went away" } else { "did not come back" };
         let warning = format!(
-            "The service did not come back after {}, though it was waited for {}: {}.",
+            "The service {what} after {}, though it was waited for {}: {}.",
             words::requests_per_second(unrecovered.after_rate),
             words::seconds(unrecovered.waited.as_secs_f64()),
             unrecovered.why

@@ -43,6 +43,7 @@ pub(super) fn figures(overload: &Overload) -> Vec<Figure> {
     let (value, note) = match overload.recovery.seconds {
         Some(0.0) => ("at once".to_owned(), "it was itself again"),
         Some(seconds) => (words::seconds(seconds), "until it was itself again"),
+        None if overload.gone => ("none".to_owned(), "the service went away"),
         None => ("none".to_owned(), "within the time that was watched"),
     };
     figures.push(Figure { name: "recovery".to_owned(), value, note: note.to_owned() });

@@ -74,6 +74,7 @@ wire! {
         after_rate: f64,
         waited "waited_s": Duration,
         why: String,
+        gone [default]: bool,
     }
 }
 

@@ -17,6 +17,7 @@ wire! {
         phases: Vec<PhaseReport>,
         recovery: Recovery,
         connections_max: usize,
+        gone [default]: bool,
         stopped: bool,
         validity: String,
         course: Course,
