@@ -10,8 +10,20 @@ use super::check;
 use super::service::Service;
 use crate::support::tenfold;
 
-/// What came of a load whose service was killed when this had been said.
-async fn killed_at(said: &str, service: &Service, arguments: &str) -> (Output, Report) {
+/// What came of a load whose service was killed when this had been said. Where a neighbour took the
+/// processor away from the generator, which then rightly believes nothing, it is tried again.
+async fn killed_at(said: &str, arguments: &str) -> (Output, Report) {
+    for _ in 0..4 {
+        let seen = killed_once_at(said, arguments).await;
+        if seen.0.status.code() != Some(3) {
+            return seen;
+        }
+    }
+    killed_once_at(said, arguments).await
+}
+
+async fn killed_once_at(said: &str, arguments: &str) -> (Output, Report) {
+    let service = Service::always("200 OK").await;
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().display();
     let arguments = format!("load {arguments} --report {report}").replace("URL", &service.url());
@@ -26,9 +38,8 @@ async fn killed_at(said: &str, service: &Service, arguments: &str) -> (Output, R
 
 #[tokio::test]
 async fn a_service_that_goes_away_during_a_search_has_no_limit_that_was_found() {
-    let service = Service::always("200 OK").await;
     let flags = "--rate-first 50 --rate-max 800 --probe 900ms --at-least 700";
-    let (output, report) = killed_at("held", &service, &format!("limit URL {flags}")).await;
+    let (output, report) = killed_at("held", &format!("limit URL {flags}")).await;
     check(&output, 1);
     let verdict = report.verdict();
     assert!(verdict.starts_with("The service went away after it was offered "), "{verdict}");
@@ -47,9 +58,8 @@ async fn a_service_that_goes_away_during_a_search_has_no_limit_that_was_found() 
 
 #[tokio::test]
 async fn nor_is_anything_past_a_limit_that_was_not_found() {
-    let service = Service::always("200 OK").await;
     let flags = "--rate-first 50 --rate-max 800 --probe 900ms --goodput-min 0.5";
-    let (output, report) = killed_at("held", &service, &format!("overload URL {flags}")).await;
+    let (output, report) = killed_at("held", &format!("overload URL {flags}")).await;
     check(&output, 1);
     assert!(report.overload.is_none() && report.crossed.is_empty());
     assert!(report.limit.unwrap().is_gone());
@@ -57,10 +67,9 @@ async fn nor_is_anything_past_a_limit_that_was_not_found() {
 
 #[tokio::test]
 async fn a_service_that_goes_away_past_its_limit_is_told_from_one_that_does_not_recover() {
-    let service = Service::always("200 OK").await;
     let flags = "--limit 20 --times 1,2 --hold 2s";
     let arguments = format!("overload URL {flags}");
-    let (output, report) = killed_at("2x ", &service, &format!("{arguments} --rest 1s")).await;
+    let (output, report) = killed_at("2x ", &format!("{arguments} --rest 1s")).await;
     check(&output, 1);
     let verdict = report.verdict();
     assert!(verdict.ends_with("and it went away: its connections are refused."), "{verdict}");
@@ -69,9 +78,8 @@ async fn a_service_that_goes_away_past_its_limit_is_told_from_one_that_does_not_
     assert!(overload.recovery.why.starts_with("it is not there any more: "), "{overload:?}");
 
     // What was demanded and is not met comes first.
-    let service = Service::always("200 OK").await;
     let (output, report) =
-        killed_at("2x ", &service, &format!("{arguments} --recovery-max 500ms --rest 3s")).await;
+        killed_at("2x ", &format!("{arguments} --recovery-max 500ms --rest 3s")).await;
     check(&output, 99);
     assert!(report.overload.unwrap().gone);
 }
