@@ -2,8 +2,8 @@
 //!
 //! Of eight workers who take two milliseconds, by the calendar, it is known that they do 4000 per
 //! second; from them one learns how far the searches are from the truth. Of the store, which reads
-//! a product in Postgres on a core that both share, nobody knows it, and the core itself is not
-//! the same from one second to the next; from it one learns how far they are from each other.
+//! a product in Postgres on a core that both share, nobody knows it; from it one learns how far they
+//! are from each other.
 
 use std::path::Path;
 
@@ -49,8 +49,8 @@ pub(super) fn ask(quick: bool, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-/// Searches, and tells how much of the service's core other virtual machines took meanwhile: a
-/// core that comes and goes has no limit to find twice.
+/// Searches, and tells how much of the service's core other virtual machines took meanwhile: with
+/// much of it gone, a spread says nothing of the search.
 fn watched(
     name: &str,
     what: &str,
