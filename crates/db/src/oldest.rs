@@ -4,8 +4,7 @@
 
 mod others;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tenfold_context::Moment;
@@ -27,21 +26,23 @@ const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// the same.
 #[derive(Clone, Debug, Default)]
 struct OldestOther {
-    /// Since when, in nanoseconds; 0 if there is none.
-    since: Arc<AtomicU64>,
+    /// How old it was, and when that was said. Not since when: no moment is before the beginning
+    /// of this process, and the transactions that matter most are.
+    seen: Arc<Mutex<Option<(Moment, Duration)>>>,
 }
 
 impl OldestOther {
     fn set(&self, age: Option<Duration>) {
-        let since = age.map_or(Moment::ZERO, |age| Moment::now() - age);
-        self.since.store(since.as_nanos(), Ordering::Relaxed);
+        *self.seen() = age.map(|age| (Moment::now(), age));
     }
 
     fn age(&self) -> Duration {
-        match self.since.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            nanos => Moment::now().since(Moment::from_nanos(nanos)),
-        }
+        let seen = *self.seen();
+        seen.map_or(Duration::ZERO, |(at, age)| age + Moment::now().since(at))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<(Moment, Duration)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
