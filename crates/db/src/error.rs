@@ -480,8 +480,11 @@ impl Error {
 /// What the driver says when a message comes that it did not expect; there is no other sign of it.
 const OUT_OF_STEP: &str = "unexpected message from server";
 
+/// What the driver cannot write as a message (a zero byte in SQL, more values than there may be) is
+/// an invalid input, and has not been sent.
 fn has_io_source(error: &tokio_postgres::Error) -> bool {
-    error.source().is_some_and(<dyn StdError>::is::<std::io::Error>)
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| error.kind() != std::io::ErrorKind::InvalidInput)
 }
 
 impl fmt::Display for Error {
