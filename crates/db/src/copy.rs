@@ -229,7 +229,10 @@ impl Stream for CopiedRows {
         }
         let row = match ready!(this.rows.poll_next(cx)) {
             Some(Ok(row)) => return Poll::Ready(Some(Ok(row))),
-            Some(Err(error)) => Some(Err(Error::of_statement(error))),
+            Some(Err(error)) => Some(Err(match this.running {
+                Some(running) => running.failed(error),
+                None => Error::of_statement(error),
+            })),
             None => None,
         };
         if let Some(running) = this.running.take() {

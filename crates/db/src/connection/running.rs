@@ -71,6 +71,11 @@ impl Running {
         self.sent.as_ref()
     }
 
+    /// What an error of the driver means to whoever runs it.
+    pub(crate) fn failed(&self, error: tokio_postgres::Error) -> Error {
+        self.connection.failed(error)
+    }
+
     /// The answer has been read to its end.
     pub(crate) fn end(mut self) {
         self.ended = true;
