@@ -27,6 +27,8 @@ pub(crate) enum UnusableKey {
     Unordered,
     #[error("its query has no LIMIT, and a chunk is held in memory whole")]
     Unlimited,
+    #[error("its query has an OFFSET, which would leave out rows of every chunk")]
+    Offset,
     #[error("number {place} of what its query orders by is not simply a column")]
     Expression { place: usize },
     #[error("its query orders by {column:?} and does not select it as a column of one table")]

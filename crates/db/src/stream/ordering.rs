@@ -27,7 +27,11 @@ pub(crate) fn ordering(sql: &str) -> Result<Vec<OrderColumn>, UnusableKey> {
     let order = order.ok_or(UnusableKey::Unordered)?;
     let mut rest = tokens.into_iter().skip(order + 2).collect::<Vec<_>>().into_iter().peekable();
     let columns = columns(&mut rest)?;
-    let limited = rest.any(|token| token.is("limit") || token.is("fetch"));
+    let rest: Vec<Token> = rest.collect();
+    if rest.iter().any(|token| token.is("offset")) {
+        return Err(UnusableKey::Offset);
+    }
+    let limited = rest.iter().any(|token| token.is("limit") || token.is("fetch"));
     if limited { Ok(columns) } else { Err(UnusableKey::Unlimited) }
 }
 
@@ -230,7 +234,7 @@ mod tests {
                 "p.id",
             ),
             (
-                r#"SELECT 1 FROM "s"."p" ORDER BY "s"."p"."a" DESC, "s"."p"."b" ASC LIMIT $1 OFFSET $2"#,
+                r#"SELECT 1 FROM "s"."p" ORDER BY "s"."p"."a" DESC, "s"."p"."b" ASC LIMIT $1"#,
                 "p.a DESC, p.b",
             ),
             (r#"SELECT 1 FROM "p" ORDER BY "p"."o""dd" NULLS LAST LIMIT $1"#, "p.o\"dd"),
