@@ -45,6 +45,19 @@ impl Alarm {
     pub fn until<F: Future>(&self, deadline: Deadline, future: F) -> Until<'_, F> {
         Until { future, deadline, wait: None, clock: &self.clock }
     }
+
+    /// Has all that is waited for looked at again: something has changed that it does not wait
+    /// for.
+    pub fn wake(&self) {
+        let waits = self.clock.waits();
+        let wakers = waits.places.iter().filter_map(|place| match place {
+            Place::Waiting(_, waker) => Some(waker.clone()),
+            Place::Free | Place::Over => None,
+        });
+        let wakers: Vec<_> = wakers.collect();
+        drop(waits);
+        wakers.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl Drop for Alarm {
@@ -249,6 +262,22 @@ mod tests {
         let (late, in_time) =
             tokio::join!(alarm.until(after(20), pending::<()>()), alarm.until(after(90), answer));
         assert_eq!((late, in_time), (Err(Late), Ok(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_that_is_waited_for_is_looked_at_again() {
+        let alarm = Alarm::start();
+        let looks = std::cell::Cell::new(0);
+        let look = || {
+            let looked = std::future::poll_fn(|_| {
+                looks.set(looks.get() + 1);
+                if looks.get() > 2 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            alarm.until(after(5_000), looked)
+        };
+        let wake = async { alarm.wake() };
+        let (one, other, ()) = tokio::join!(look(), look(), wake);
+        assert_eq!((one, other), (Ok(()), Ok(())));
     }
 
     #[tokio::test(start_paused = true)]

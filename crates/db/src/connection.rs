@@ -1,9 +1,12 @@
 //! One connection to Postgres, thin over tokio-postgres: it finds or prepares a statement, runs
 //! it, and knows whether it may be handed to somebody else afterwards.
 
+mod blame;
 mod line;
+mod reader;
 mod request;
 mod running;
+mod turns;
 
 use std::num::NonZeroUsize;
 use std::pin::pin;
@@ -16,11 +19,12 @@ use tenfold_context::Moment;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{CancelToken, Client, SimpleQueryMessage};
+use tokio_postgres::{CancelToken, Client, RowStream, SimpleQueryMessage};
 
+use crate::binds::Binds;
 use crate::connect::{Connected, Connector, Place};
 use crate::error::{Class, Error, Result};
-use crate::query::{Key, Statement};
+use crate::query::Statement;
 use crate::row::PgRow;
 use crate::session::{self, Change};
 use crate::settings::Pooler;
@@ -29,11 +33,17 @@ use crate::statements::Statements;
 use crate::types::{CustomTypes, MissingTypes};
 
 use line::Line;
+use reader::Reader;
 use request::{Form, Request, Text, Way, values};
 pub(crate) use running::{Left, Rows, Running};
+pub(crate) use turns::Moved;
+use turns::{Answered, Turns};
 
 /// How long a connection waits to be told its number: a Postgres that is slower has other sorrows.
 const BACKEND_PID_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a statement is prepared again because the schema has changed once more meanwhile.
+const STALE_MAX: u32 = 3;
 
 /// A connection and what it has prepared. Statements on one connection are pipelined: each is
 /// sent at once, and Postgres answers them in order.
@@ -70,6 +80,8 @@ pub(crate) struct Connection {
     slow: Option<SlowStatements>,
     /// What takes longer by itself is slow.
     slow_after: Duration,
+    /// The turns of what may wait for a lock, where others wait behind it.
+    turns: Option<Turns>,
     /// The number of its process in Postgres, once it has said so.
     backend_pid: OnceLock<i32>,
     /// Why it was stopped, if it was: what everybody hears who uses it then.
@@ -118,6 +130,8 @@ impl Connection {
             driver: driver.abort_handle(),
             line: Line::default(),
             slow_after: slow.as_ref().map_or(Duration::MAX, SlowStatements::after),
+            // Behind a pooler it is another session, and its own limits, that wait.
+            turns: (slow.is_some() && connector.pooler() == Pooler::None).then(Turns::new),
             slow,
             backend_pid: OnceLock::new(),
             stopped: OnceLock::new(),
@@ -180,15 +194,15 @@ impl Connection {
         query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<Rows> {
-        let mut again = false;
+        let mut again = 0;
         loop {
             let mut running = Running::start(self);
             let Request { key, binds, way } = match self.request(query, types)? {
                 Ok(request) => request,
                 Err(missing) => self.request_with(query, types, missing).await?,
             };
-            let form = match way {
-                Way::Run(form) => form,
+            let (form, waits) = match way {
+                Way::Run(form, waits) => (form, waits),
                 Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
                     Ok(form) => form,
                     Err(error) => {
@@ -197,21 +211,39 @@ impl Connection {
                     }
                 },
             };
-            running.send(key);
-            let stream = match form {
-                Form::Prepared(statement) => {
-                    self.client.query_raw(&statement, values(&binds)).await
+            if waits {
+                running.take_turn(&key).await?;
+            }
+            let of = running.send(key, waits);
+            if self.slow.is_some() {
+                let connection = Arc::clone(self);
+                let answer =
+                    async move { connection.answer(of, connection.ask(form, &binds)).await };
+                let mut reader = Reader::start(self, running, of == Answered::Read, answer);
+                match reader.begun().await? {
+                    Ok(()) => return Ok(Rows::Read { reader }),
+                    Err((running, error)) => {
+                        self.failed_to_run(running, types, error, &mut again)?;
+                    }
                 }
-                Form::Once(text) => {
-                    let Text { sql, bind_types } = *text;
-                    self.client.query_typed_raw(&sql, values(&binds).zip(bind_types)).await
-                }
-            };
-            match stream {
-                Ok(stream) => return Ok(Rows { stream, running: Some(running) }),
+                continue;
+            }
+            match self.ask(form, &binds).await {
+                Ok(stream) => return Ok(Rows::Driven { stream, running: Some(running) }),
                 Err(error) => {
                     self.failed_to_run(running, types, self.failed(error), &mut again)?;
                 }
+            }
+        }
+    }
+
+    /// Sends a statement whose rows are wanted.
+    async fn ask(&self, form: Form, binds: &Binds) -> Result<RowStream, tokio_postgres::Error> {
+        match form {
+            Form::Prepared(statement) => self.client.query_raw(&statement, values(binds)).await,
+            Form::Once(text) => {
+                let Text { sql, bind_types } = *text;
+                self.client.query_typed_raw(&sql, values(binds).zip(bind_types)).await
             }
         }
     }
@@ -225,15 +257,15 @@ impl Connection {
         query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<FirstRow> {
-        let mut again = false;
+        let mut again = 0;
         loop {
             let mut running = Running::start(self);
             let Request { key, binds, way } = match self.request(query, types)? {
                 Ok(request) => request,
                 Err(missing) => self.request_with(query, types, missing).await?,
             };
-            let form = match way {
-                Way::Run(form) => form,
+            let (form, waits) = match way {
+                Way::Run(form, waits) => (form, waits),
                 Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
                     Ok(form) => form,
                     Err(error) => {
@@ -242,7 +274,10 @@ impl Connection {
                     }
                 },
             };
-            running.send(key);
+            if waits {
+                running.take_turn(&key).await?;
+            }
+            let of = running.send(key, waits);
             let mut answer = FirstRow { row: None, superfluous: 0 };
             let read = async {
                 let mut rows = pin!(match form {
@@ -260,7 +295,7 @@ impl Connection {
                 }
                 Ok(())
             };
-            match read.await {
+            match self.answer(of, read).await? {
                 Ok(()) => {
                     running.end();
                     return Ok(answer);
@@ -278,15 +313,15 @@ impl Connection {
         query: &mut Q,
         types: &Arc<CustomTypes>,
     ) -> Result<u64> {
-        let mut again = false;
+        let mut again = 0;
         loop {
             let mut running = Running::start(self);
             let Request { key, binds, way } = match self.request(query, types)? {
                 Ok(request) => request,
                 Err(missing) => self.request_with(query, types, missing).await?,
             };
-            let form = match way {
-                Way::Run(form) => form,
+            let (form, waits) = match way {
+                Way::Run(form, waits) => (form, waits),
                 Way::Prepare(slot, text) => match self.prepared(slot, text, &key).await {
                     Ok(form) => form,
                     Err(error) => {
@@ -295,20 +330,25 @@ impl Connection {
                     }
                 },
             };
-            running.send(key);
-            let done = match form {
-                Form::Prepared(statement) => {
-                    self.client.execute_raw(&statement, values(&binds)).await
-                }
-                Form::Once(text) => {
-                    let Text { sql, bind_types } = *text;
-                    let values: Vec<_> = values(&binds).collect();
-                    let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-                    let typed: Vec<_> = values.zip(bind_types).collect();
-                    self.client.execute_typed(&sql, &typed).await
+            if waits {
+                running.take_turn(&key).await?;
+            }
+            let of = running.send(key, waits);
+            let done = async {
+                match form {
+                    Form::Prepared(statement) => {
+                        self.client.execute_raw(&statement, values(&binds)).await
+                    }
+                    Form::Once(text) => {
+                        let Text { sql, bind_types } = *text;
+                        let values: Vec<_> = values(&binds).collect();
+                        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+                        let typed: Vec<_> = values.zip(bind_types).collect();
+                        self.client.execute_typed(&sql, &typed).await
+                    }
                 }
             };
-            match done {
+            match self.answer(of, done).await? {
                 Ok(touched) => {
                     running.end();
                     return Ok(touched);
@@ -447,6 +487,11 @@ impl Connection {
         }
     }
 
+    /// Whether somebody waits for an answer on it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
+
     /// Says that all answers that were left unread have come to their end.
     pub(crate) fn set_caught_up(&self) {
         self.abandoned.store(false, Ordering::Relaxed);
@@ -460,16 +505,15 @@ impl Connection {
     }
 
     /// Takes note of an error, and forgets what Postgres does not accept any more because the
-    /// schema has changed. `Ok` says that the statement is to be prepared and sent again: once,
-    /// since Postgres refused it before it began with it, and not in a transaction, which the
-    /// error has ended.
+    /// schema has changed. `Ok` says that the statement is to be prepared and sent again: Postgres
+    /// refused it before it began with it. Not in a transaction, which the error has ended.
     #[cold]
     fn failed_to_run(
         &self,
         running: Running,
         types: &CustomTypes,
         error: Error,
-        again: &mut bool,
+        again: &mut u32,
     ) -> Result<()> {
         let Some(said) = error.postgres() else {
             running.end();
@@ -479,6 +523,10 @@ impl Connection {
         // with a statement that another session has: the next connection knows the type.
         if !self.names_statements && ["26000", "42P05"].contains(&said.code()) {
             self.broken.store(true, Ordering::Relaxed);
+        }
+        if said.is_lock_timeout() {
+            running.end_with(&error);
+            return Err(error);
         }
         let type_is_gone = said.is_type_gone();
         if type_is_gone {
@@ -495,54 +543,13 @@ impl Connection {
             self.statements.forget(&sent.key, sent.number);
         }
         running.end();
-        let may = (is_stale || type_is_gone) && self.names_statements && !in_transaction && !*again;
-        if !may {
+        let may = (is_stale || type_is_gone) && self.names_statements && !in_transaction;
+        if !may || *again == STALE_MAX {
             return Err(error);
         }
-        *again = true;
+        *again += 1;
         tracing::debug!(error = &error as &dyn std::error::Error, "statement is prepared again");
         Ok(())
-    }
-
-    /// The answer to a statement has come to its end.
-    #[inline]
-    fn answered(&self, number: u64, key: &Key) {
-        let took = self.line.answered(number, Moment::now());
-        if took >= self.slow_after || self.line.has_left() {
-            self.judge(number, Some(key), took);
-        }
-    }
-
-    /// Finds out whose time that was which an answer took: its own, or that of those before it
-    /// whose callers have left. Several of these share the blame; it is only a suspicion, and one
-    /// quick run elsewhere clears them of it.
-    #[cold]
-    fn judge(&self, number: u64, key: Option<&Key>, took: Duration) {
-        let Some(slow) = &self.slow else { return };
-        let left = self.line.take_left(number);
-        let Ok(suspects) = u32::try_from(left.len() + usize::from(key.is_some())) else { return };
-        let each = took / suspects.max(1);
-        if each < slow.after() {
-            return;
-        }
-        if left.is_empty() {
-            key.into_iter().for_each(|key| slow.slow(key.clone(), took));
-        } else {
-            left.into_iter().flatten().for_each(|key| slow.slow(key, each));
-        }
-    }
-
-    /// A statement goes on though its caller has left.
-    #[cold]
-    fn left_behind(&self, number: u64, key: Key) {
-        let Some(slow) = &self.slow else { return };
-        match self.line.working_at(number, Moment::now()) {
-            Some(took) if took >= slow.after() => {
-                slow.slow(key, took);
-                self.line.leave(number, None);
-            }
-            _ => self.line.leave(number, Some(key)),
-        }
     }
 
     /// What an error of the driver means to whoever has this connection.

@@ -33,6 +33,10 @@ pub(crate) const STATEMENT: &str = "a statement outside of it";
 /// the read that breaks them.
 const LOST_MAX: u32 = 2;
 
+/// How many connections a statement leaves because others wait for a lock there, before it gets
+/// one of its own.
+const MOVED_MAX: u32 = 3;
+
 /// One Postgres, for the whole process. A clone is the same database.
 #[derive(Clone, Debug)]
 pub struct Database(Arc<Inner>);
@@ -417,20 +421,30 @@ impl Db {
             Lane::Exclusive | Lane::Stream => None,
         };
         let lane = if slow.is_some() { Lane::Exclusive } else { self.lane };
-        Way { lane, slow, lost: 0 }
+        Way { lane, slow, lost: 0, moved: 0 }
     }
 
     /// Whether a statement that failed is to be run again: an error if not.
     ///
     /// - One that has waited for a lock for too long on the shared lane waits on the exclusive
-    ///   one: Postgres has undone it.
+    ///   one: Postgres has undone it. (What may commit on its way, CALL and DO, is not let in.)
+    /// - One that has left a connection where others wait for a lock goes over another one.
     /// - A read whose connection broke before it was answered is read over another one; on a
     ///   replica, by the primary.
     #[cold]
     fn again(&self, way: &mut Way, error: Error, statement: &impl Statement) -> Result<()> {
         let waited_for_lock = error.postgres().is_some_and(PostgresError::is_lock_timeout);
         let is_lost = matches!(error.class(), Class::Unknown | Class::Unreachable);
-        let (reason, error) = if way.lane == Lane::Shared && waited_for_lock {
+        let (reason, error) = if way.lane == Lane::Shared && error.is_moved() {
+            let (moved, lost) = (way.moved + 1, way.lost);
+            *way = Way { moved, lost, ..self.way(statement) };
+            if moved > MOVED_MAX {
+                way.lane = Lane::Exclusive;
+            }
+            ("moved", None)
+        } else if way.lane == Lane::Shared && waited_for_lock {
+            // Those who wait on the same connection have to hear of it.
+            self.shard.0.alarm.wake();
             way.lane = Lane::Exclusive;
             ("lock", None)
         } else if is_lost
@@ -532,6 +546,8 @@ struct Way {
     slow: Option<Key>,
     /// How many connections broke under it.
     lost: u32,
+    /// How many connections it has left because others waited for a lock there.
+    moved: u32,
 }
 
 /// A place on a lane; given back when the statement is done or the caller leaves.
@@ -560,7 +576,7 @@ impl Place<'_> {
         let ended = !matches!(
             answer,
             // Given up waiting for, or given up reading.
-            Err(Error::DeadlinePassed { .. } | Error::Mistranslated { .. })
+            Err(Error::DeadlinePassed { .. } | Error::Mistranslated { .. } | Error::Unread { .. })
         );
         if let Place::Shared(place) = self
             && ended

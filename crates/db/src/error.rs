@@ -8,6 +8,7 @@ use std::time::Duration;
 use tenfold_overload::Refusal;
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::connection::Moved;
 use crate::pool::Holder;
 use crate::transaction::Spent;
 
@@ -131,6 +132,12 @@ pub enum Error {
     ReaderTooSlow {
         /// How long the stream had been open.
         after: Duration,
+    },
+    /// More of an answer lay unread than may on the shared lane, for so long that others would have
+    /// had to wait for its reader: the future of a [`Db::load`](crate::Db::load) was not polled.
+    Unread {
+        /// How many bytes of it may lie unread.
+        bytes_max: usize,
     },
     /// It kept a transaction open, and with it all that others have replaced since, for longer
     /// than `database.transaction_age_max`, and its connection was closed.
@@ -402,7 +409,8 @@ impl Error {
             | Error::OverBudget { .. }
             | Error::TransactionLate { .. }
             | Error::Stopped { .. }
-            | Error::ReaderTooSlow { .. } => Class::TooSlow,
+            | Error::ReaderTooSlow { .. }
+            | Error::Unread { .. } => Class::TooSlow,
             Error::Contended { .. } => Class::Conflict,
             Error::Unreachable { .. } | Error::TransactionLost { .. } | Error::Closed => {
                 Class::Unreachable
@@ -469,6 +477,15 @@ impl Error {
     /// An order that cannot carry a stream from chunk to chunk.
     pub(crate) fn unusable_key(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::UnusableKey { cause: Cause::new(error) }
+    }
+
+    /// Nothing is wrong, and what was asked goes on over another connection.
+    pub(crate) fn moved() -> Error {
+        Error::unreachable(Moved)
+    }
+
+    pub(crate) fn is_moved(&self) -> bool {
+        matches!(self, Error::Unreachable { cause } if cause.0.is::<Moved>())
     }
 
     /// A query that diesel could not build, or a value that it could not read.
@@ -564,6 +581,12 @@ impl fmt::Display for Error {
                 "the stream was ended after {} ms, since its reader took less than \
                  database.stream_rate_min",
                 after.as_millis()
+            ),
+            Error::Unread { bytes_max } => write!(
+                f,
+                "more than {bytes_max} bytes of an answer lay unread on the shared lane, since the \
+                 future that asked for it was not polled: poll it, or use Db::stream or \
+                 Db::exclusive"
             ),
             Error::Stopped { after, limit } => write!(
                 f,

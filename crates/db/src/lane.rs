@@ -39,6 +39,9 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 /// How often a connection is asked whether it is silent.
 const LISTEN_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often a connection is asked whether somebody waits for an answer on it still.
+const UNUSED_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a connection has to last to be a success: one that dies as soon as it is there is as
 /// good as none.
 const LASTING: Duration = Duration::from_secs(2);
@@ -235,7 +238,7 @@ impl Member {
     /// The connection, if it is up.
     fn connected(&self) -> Option<Arc<Connection>> {
         match &*self.state.borrow() {
-            State::Up(connection) if !connection.is_closed() => Some(Arc::clone(connection)),
+            State::Up(connection) if is_of_use(connection) => Some(Arc::clone(connection)),
             State::Up(_) | State::Starting | State::Down { .. } => None,
         }
     }
@@ -246,11 +249,12 @@ impl Member {
         let mut state = self.state.clone();
         loop {
             let (give_up, cause) = match &*state.borrow_and_update() {
-                State::Up(connection) if !connection.is_closed() => {
+                State::Up(connection) if is_of_use(connection) => {
                     return Ok(Arc::clone(connection));
                 }
                 State::Starting => (deadline, None),
-                // It broke this moment, and its keeper has not noticed yet.
+                // It broke this moment, and its keeper has not noticed yet; or another one is
+                // made to take its place.
                 State::Up(_) => (Deadline::at(asked + RECONNECT_GRACE), None),
                 State::Down { since, cause } => {
                     (Deadline::at(*since + RECONNECT_GRACE), cause.clone())
@@ -268,6 +272,10 @@ impl Member {
             }
         }
     }
+}
+
+fn is_of_use(connection: &Connection) -> bool {
+    !connection.is_closed() && !connection.is_crowded()
 }
 
 impl Drop for Member {
@@ -323,8 +331,9 @@ async fn keep_up(open: Open, silence_max: Duration, state: watch::Sender<State>)
     }
 }
 
-/// Waits for the connection to break. One that is silent is replaced as soon as another one is
-/// there: what is under way on it may be answered still, and what comes later need not wait.
+/// Waits for the connection to break. One that is silent, or on which statements wait for locks, is
+/// replaced as soon as another one is there: what is under way on it may be answered still, and
+/// what comes later need not wait.
 async fn until_broken(
     open: &Open,
     silence_max: Duration,
@@ -338,6 +347,7 @@ async fn until_broken(
         tokio::select! {
             // The driver has logged why.
             _ended = &mut driver => return,
+            () = connection.crowded() => {}
             () = tokio::time::sleep(LISTEN_PAUSE) => {}
         }
         // Nobody is given one that is known to be of no use, though its socket be open; it ends
@@ -348,18 +358,46 @@ async fn until_broken(
         let is_silent = |connection: &Connection| {
             connection.silent_for().is_some_and(|silence| silence >= SILENCE_MIN)
         };
+        let is_crowded = connection.is_crowded();
+        if !is_silent(&connection) && !is_crowded {
+            continue;
+        }
         let may_leave = leaving.as_ref().is_none_or(JoinHandle::is_finished);
-        if !is_silent(&connection) || !may_leave {
+        let other = if may_leave { open.open().await.ok() } else { None };
+        let Some((other, other_driver)) = other else {
+            if is_crowded {
+                connection.bear_the_crowd();
+                state.send_replace(State::Up(Arc::clone(&connection)));
+            }
+            continue;
+        };
+        let is_well = !is_silent(&connection) && !is_crowded;
+        if is_well && !connection.is_closed() {
             continue;
         }
-        let Ok((other, other_driver)) = open.open().await else { continue };
-        if !is_silent(&connection) && !connection.is_closed() {
-            continue;
-        }
-        tracing::warn!("postgres is silent on a shared connection: another one takes its place");
+        let why = if is_crowded { "statements wait for locks" } else { "postgres is silent" };
+        tracing::warn!(why, "another shared connection takes the place of one");
         state.send_replace(State::Up(Arc::clone(&other)));
         driver = other_driver;
-        let silent = std::mem::replace(&mut connection, other);
-        leaving = Some(tokio::spawn(async move { silent.settle(silence_max).await }));
+        let former = std::mem::replace(&mut connection, other);
+        leaving = Some(tokio::spawn(leave(former, silence_max)));
+    }
+}
+
+/// Waits until everything has been answered on a connection that nobody is given any more. One that
+/// is left because of locks may have many statements on it for which nobody waits: it ends with the
+/// last for which somebody does.
+async fn leave(connection: Arc<Connection>, silence_max: Duration) {
+    if !connection.is_crowded() {
+        return connection.settle(silence_max).await;
+    }
+    let unused = async {
+        while connection.is_in_use() {
+            tokio::time::sleep(UNUSED_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = connection.settle(silence_max) => {}
+        () = unused => connection.give_up(),
     }
 }

@@ -44,7 +44,7 @@ impl DatabaseMetrics {
             ),
             statements_again: registry.family(
                 "tenfold_db_statements_again_total",
-                "What was run again: reads whose connection was lost, or that the primary took over from a replica, and what waited too long for a lock on the shared lane.",
+                "What was run again: reads whose connection was lost, or that the primary took over from a replica, what waited too long for a lock on the shared lane, and what moved away from there.",
                 &["reason"],
             ),
             shared_statement: statement(Lane::Shared),
@@ -79,7 +79,8 @@ impl DatabaseMetrics {
         self.readers_too_slow.increment();
     }
 
-    /// A single statement is run again after its `connection_lost`, or because of a `lock`.
+    /// A single statement is run again after its `connection_lost`, or because of a `lock`, or
+    /// because it has `moved` away from others that wait for one.
     pub(crate) fn run_again(&self, reason: &str) {
         self.statements_again.with(&[reason]).increment();
     }

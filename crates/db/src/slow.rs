@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use tenfold_context::Moment;
 
 use crate::query::{Key, Statement, sql_of};
 
@@ -24,6 +25,9 @@ const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
 
 /// Quick runs in a row that bring the slowest statement back.
 const QUICK_NEEDED_MAX: u32 = 64;
+
+/// How long others are expected to wait for a lock after one has.
+const LOCKS_LAST: Duration = Duration::from_secs(1);
 
 /// The bit of all statements that are put together at run time: they cannot be told apart without
 /// their text.
@@ -40,6 +44,8 @@ struct Inner {
     /// A bit for each statement that is sent elsewhere, so that the usual one need not be looked
     /// for. Mostly zero.
     filter: AtomicU64,
+    /// Until when a statement that waits for a lock is expected to be one of many, in nanoseconds.
+    locks_until: AtomicU64,
     known: Mutex<LruCache<Key, Trial>>,
 }
 
@@ -66,7 +72,8 @@ enum State {
 impl SlowStatements {
     pub(crate) fn new(after: Duration) -> SlowStatements {
         let known = Mutex::new(LruCache::new(KNOWN_MAX));
-        SlowStatements(Arc::new(Inner { after, filter: AtomicU64::new(0), known }))
+        let (filter, locks_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        SlowStatements(Arc::new(Inner { after, filter, locks_until, known }))
     }
 
     /// What takes longer by itself is slow.
@@ -119,6 +126,25 @@ impl SlowStatements {
         trial.state = State::Away { quick_left: trial.quick_needed };
         trial.took = took;
         self.0.filter.store(filter_of(&known), Ordering::Relaxed);
+    }
+
+    /// A statement waited for a lock for as long as may be: it waits elsewhere from now on, and
+    /// others may be about to wait for the same one.
+    pub(crate) fn waited_for_lock(&self, key: Key) {
+        self.slow(key, self.0.after);
+        let until = (Moment::now() + LOCKS_LAST).as_nanos();
+        self.0.locks_until.store(until, Ordering::Relaxed);
+    }
+
+    /// Whether statements wait for locks these days.
+    pub(crate) fn expects_locks(&self, now: Moment) -> bool {
+        now.as_nanos() < self.0.locks_until.load(Ordering::Relaxed)
+    }
+
+    /// Whether a statement has been sent elsewhere meanwhile.
+    pub(crate) fn is_away(&self, key: &Key) -> bool {
+        let known = self.known();
+        known.peek(&name(key.clone())).is_some_and(|trial| trial.state != State::Back)
     }
 
     /// A statement that was sent elsewhere took that long there. What is neither slow nor quick

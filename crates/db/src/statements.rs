@@ -19,13 +19,15 @@ pub(crate) struct Prepared {
     pub(crate) statement: Statement,
     /// The number of its preparation among all that was sent on the connection.
     pub(crate) number: u64,
+    /// Whether it may wait for a lock though nobody changes its table.
+    pub(crate) waits: bool,
 }
 
 /// What there is of a statement on a connection.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// It has been prepared.
-    Prepared(Statement),
+    /// It has been prepared; whether it may wait for a lock though nobody changes its table.
+    Prepared(Statement, bool),
     /// Somebody is just preparing it, or tried and failed.
     Slot(Slot),
 }
@@ -45,7 +47,7 @@ impl Statements {
         let mut cache = self.cache();
         let slot = cache.get(key)?;
         Some(match slot.get() {
-            Some(prepared) => Found::Prepared(prepared.statement.clone()),
+            Some(prepared) => Found::Prepared(prepared.statement.clone(), prepared.waits),
             None => Found::Slot(Arc::clone(slot)),
         })
     }

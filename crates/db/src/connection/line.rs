@@ -32,6 +32,8 @@ struct Left {
     number: u64,
     /// `None` if it is known already what kind of statement it is.
     key: Option<Key>,
+    /// Whether it has a turn among those that may wait for a lock.
+    has_turn: bool,
 }
 
 impl Line {
@@ -57,8 +59,8 @@ impl Line {
     }
 
     /// The caller of a statement leaves before it is answered.
-    pub(crate) fn leave(&self, number: u64, key: Option<Key>) {
-        self.left().push(Left { number, key });
+    pub(crate) fn leave(&self, number: u64, key: Option<Key>, has_turn: bool) {
+        self.left().push(Left { number, key, has_turn });
         self.has_left.store(true, Ordering::Relaxed);
     }
 
@@ -68,13 +70,16 @@ impl Line {
     }
 
     /// The statements before that one whose callers left: they have been answered too, and the
-    /// time that was taken for it is theirs.
-    pub(crate) fn take_left(&self, number: u64) -> Vec<Option<Key>> {
+    /// time that was taken for it is theirs. Also how many turns among those that may wait for a
+    /// lock they had.
+    pub(crate) fn take_left(&self, number: u64) -> (Vec<Option<Key>>, usize) {
         let mut left = self.left();
+        let mut turns = 0;
         let passed = left.extract_if(.., |left| left.number < number);
+        let passed = passed.inspect(|left| turns += usize::from(left.has_turn));
         let passed = passed.map(|left| left.key).collect();
         self.has_left.store(!left.is_empty(), Ordering::Relaxed);
-        passed
+        (passed, turns)
     }
 
     /// How long Postgres has been working at this statement, if that is the first in line.
@@ -146,13 +151,13 @@ mod tests {
     async fn those_who_left_are_found_when_one_behind_them_is_answered() {
         let line = Line::default();
         let (a, b, c) = (line.send(), line.send(), line.send());
-        line.leave(a, Some(key("a")));
-        line.leave(c, None);
+        line.leave(a, Some(key("a")), true);
+        line.leave(c, None, false);
         assert!(line.has_left());
         line.answered(b, pass(7).await);
-        assert_eq!(line.take_left(b), [Some(key("a"))]);
+        assert_eq!(line.take_left(b), (vec![Some(key("a"))], 1));
         assert!(line.has_left(), "c is behind it");
-        assert_eq!(line.take_left(line.sent() + 1), [None]);
+        assert_eq!(line.take_left(line.sent() + 1), (vec![None], 0));
         assert!(!line.has_left());
     }
 

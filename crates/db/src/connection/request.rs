@@ -7,12 +7,19 @@ use diesel::pg::Pg;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use super::Connection;
+use super::turns::Answered;
 use crate::binds::Binds;
 use crate::error::{Error, Result};
 use crate::query::{Key, Statement, sql_of};
+use crate::repeatable::is_read;
 use crate::session;
 use crate::statements::{Found, Prepared, Slot};
 use crate::types::{CustomTypes, MissingTypes, type_of};
+
+/// How large the values of one statement may be together. Postgres takes a message of 1 GiB less
+/// one byte, and answers a larger one by closing the connection, under all that are on it; the rest
+/// is for the lengths of the values.
+const VALUES_MAX: usize = (1 << 30) - (1 << 20);
 
 /// A query that has found its way to run on a connection: all that travels of it.
 pub(super) struct Request {
@@ -22,7 +29,8 @@ pub(super) struct Request {
 }
 
 pub(super) enum Way {
-    Run(Form),
+    /// Whether it may wait for a lock though nobody changes its table.
+    Run(Form, bool),
     /// It is to be prepared, by whoever comes first.
     Prepare(Slot, Box<Text>),
 }
@@ -73,14 +81,21 @@ impl Connection {
             Ok(binds) => binds,
             Err(missing) => return Ok(Err(missing)),
         };
+        let size = binds.values().iter().flatten().fold(0, |size, value| size + value.len());
+        if size > VALUES_MAX {
+            return Err(Error::mistranslated(format!(
+                "the values of a statement are {size} bytes large, and Postgres takes {VALUES_MAX} \
+                 in one message: send a part after the other, or a large object"
+            )));
+        }
         let key = Key::of(query, &binds)?;
         if !self.names_statements {
             let text = Text::of(query, &binds)?;
             self.note_change(&text.sql)?;
-            return Ok(Ok(Request { key, binds, way: Way::Run(Form::Once(text)) }));
+            return Ok(Ok(Request { key, binds, way: Way::Run(Form::Once(text), true) }));
         }
         let way = match self.statements.find(&key) {
-            Some(Found::Prepared(statement)) => Way::Run(Form::Prepared(statement)),
+            Some(Found::Prepared(statement, waits)) => Way::Run(Form::Prepared(statement), waits),
             // It was kept because diesel allows it, and diesel's verdict goes by the key.
             Some(Found::Slot(slot)) => Way::Prepare(slot, Text::of(query, &binds)?),
             None => {
@@ -91,7 +106,8 @@ impl Connection {
                 if may_be_kept {
                     Way::Prepare(self.statements.slot(&key), text)
                 } else {
-                    Way::Run(Form::Once(text))
+                    // It is prepared with each run.
+                    Way::Run(Form::Once(text), true)
                 }
             }
         };
@@ -106,21 +122,28 @@ impl Connection {
         slot: Slot,
         text: Box<Text>,
         key: &Key,
-    ) -> Result<Form> {
+    ) -> Result<(Form, bool)> {
         let Text { sql, bind_types } = *text;
         let prepare = async {
             let (connection, key) = (Arc::clone(self), key.clone());
             let task = self.runtime.spawn(async move {
+                let turn = connection.turn(&key).await?;
                 let number = connection.line.send();
-                let prepared = connection.client.prepare_typed(&sql, &bind_types).await;
-                connection.answered(number, &key);
-                let statement = prepared.map_err(Error::of_statement)?;
-                Ok(Prepared { statement, number })
+                let prepare = connection.client.prepare_typed(&sql, &bind_types);
+                let prepared = connection.answer(Answered::of(true, &turn), prepare).await?;
+                let prepared = prepared.map_err(Error::of_statement);
+                match prepared.as_ref().err().and_then(Error::postgres) {
+                    Some(said) if said.is_lock_timeout() => {
+                        connection.waited_for_lock(number, &key);
+                    }
+                    _ => connection.answered(number, &key),
+                }
+                Ok(Prepared { statement: prepared?, number, waits: !is_read(&sql) })
             });
             task.await.unwrap_or(Err(Error::Closed))
         };
         let prepared = slot.get_or_try_init(|| prepare).await?;
-        Ok(Form::Prepared(prepared.statement.clone()))
+        Ok((Form::Prepared(prepared.statement.clone()), prepared.waits))
     }
 }
 

@@ -13,6 +13,9 @@ use crate::error::{Cause, Class, Error, PostgresError, Result};
 use crate::pool::{Exclusive, Work};
 use crate::types::CustomTypes;
 
+/// Over how many connections that break BEGIN is sent before that is told.
+const LOST_MAX: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct Open {
     db: Db,
@@ -53,8 +56,28 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Open {
-    /// Waits for a connection and sends BEGIN.
-    pub(super) async fn begin(db: &Db, plan: &Plan, mut spent: Spent) -> Result<Arc<Open>> {
+    /// Waits for a connection and sends BEGIN. If that breaks the connection, which Postgres may
+    /// have ended before, it is sent over another one: nothing else can have happened.
+    pub(super) async fn begin(db: &Db, plan: &Plan, spent: Spent) -> Result<Arc<Open>> {
+        let mut lost = 0;
+        loop {
+            match Open::begin_on_one(db, plan, spent).await {
+                Err(Error::TransactionLost { .. }) if lost < LOST_MAX => {
+                    lost += 1;
+                    db.metrics().run_again("connection_lost");
+                }
+                Err(error) => {
+                    if let Error::TransactionLost { .. } = error {
+                        db.failed(&error);
+                    }
+                    return Err(error);
+                }
+                Ok(open) => return Ok(open),
+            }
+        }
+    }
+
+    async fn begin_on_one(db: &Db, plan: &Plan, mut spent: Spent) -> Result<Arc<Open>> {
         let asked = Moment::now();
         let exclusive = db.take_exclusive(Work::Transaction(plan.name)).await?;
         let begun = Moment::now();
@@ -76,7 +99,12 @@ impl Open {
         let begin = open.note(PartId::WHOLE, open.connection.batch(&plan.sql));
         let began = tokio::time::timeout_at(open.ends.instant(), begin).await;
         let began = began.unwrap_or_else(|_elapsed| Err(open.out_of_time()));
-        began.inspect_err(|error| db.failed(error))?;
+        if let Err(error) = began {
+            if !matches!(error, Error::TransactionLost { .. }) {
+                db.failed(&error);
+            }
+            return Err(error);
+        }
         Ok(Arc::new(open))
     }
 

@@ -15,6 +15,7 @@ mod cancelled_anywhere;
 mod commit_unknown;
 mod copy;
 mod exclusive_lane;
+mod locks;
 mod lost_connections;
 mod migrations;
 mod nested;
