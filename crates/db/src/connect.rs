@@ -113,6 +113,11 @@ impl Connector {
         })
     }
 
+    /// Whether only a server will do that takes writes.
+    pub(crate) fn wants_writes(&self) -> bool {
+        self.target == TargetSessionAttrs::ReadWrite
+    }
+
     pub(crate) fn pooler(&self) -> Pooler {
         self.pooler
     }

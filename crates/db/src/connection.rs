@@ -23,7 +23,7 @@ use tokio_postgres::{CancelToken, Client, RowStream, SimpleQueryMessage};
 
 use crate::binds::Binds;
 use crate::connect::{Connected, Connector, Place};
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, PostgresError, Result};
 use crate::query::Statement;
 use crate::row::PgRow;
 use crate::session::{self, Change};
@@ -42,7 +42,8 @@ use turns::{Answered, Turns};
 /// How long a connection waits to be told its number: a Postgres that is slower has other sorrows.
 const BACKEND_PID_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a statement is prepared again because the schema has changed once more meanwhile.
+/// How often a statement is sent again because the schema has changed. From the second time on it is
+/// prepared and run in one, so that nobody changes the schema in between.
 const STALE_MAX: u32 = 3;
 
 /// A connection and what it has prepared. Statements on one connection are pipelined: each is
@@ -55,6 +56,8 @@ pub(crate) struct Connection {
     /// Whether a statement that has been prepared can be run again: not where the next one may
     /// come to another session of Postgres.
     names_statements: bool,
+    /// Whether it is of use only as long as its server takes writes.
+    wants_writes: bool,
     statements: Statements,
     /// Where the socket is driven.
     runtime: Handle,
@@ -118,6 +121,7 @@ impl Connection {
             client,
             place,
             names_statements: connector.pooler() != Pooler::Transaction,
+            wants_writes: connector.wants_writes(),
             statements: Statements::new(statements_max),
             runtime: Handle::current(),
             running: AtomicUsize::new(0),
@@ -178,9 +182,10 @@ impl Connection {
         query: &mut impl Statement,
         types: &Arc<CustomTypes>,
         missing: MissingTypes,
+        at_once: bool,
     ) -> Result<Request> {
         types.learn(&self.client, missing).await?;
-        self.request(query, types)?.map_err(|_still_missing| {
+        self.request(query, types, at_once)?.map_err(|_still_missing| {
             Error::mistranslated("a type was looked up and is unknown still")
         })
     }
@@ -197,9 +202,9 @@ impl Connection {
         let mut again = 0;
         loop {
             let mut running = Running::start(self);
-            let Request { key, binds, way } = match self.request(query, types)? {
+            let Request { key, binds, way } = match self.request(query, types, again > 1)? {
                 Ok(request) => request,
-                Err(missing) => self.request_with(query, types, missing).await?,
+                Err(missing) => self.request_with(query, types, missing, again > 1).await?,
             };
             let (form, waits) = match way {
                 Way::Run(form, waits) => (form, waits),
@@ -260,9 +265,9 @@ impl Connection {
         let mut again = 0;
         loop {
             let mut running = Running::start(self);
-            let Request { key, binds, way } = match self.request(query, types)? {
+            let Request { key, binds, way } = match self.request(query, types, again > 1)? {
                 Ok(request) => request,
-                Err(missing) => self.request_with(query, types, missing).await?,
+                Err(missing) => self.request_with(query, types, missing, again > 1).await?,
             };
             let (form, waits) = match way {
                 Way::Run(form, waits) => (form, waits),
@@ -316,9 +321,9 @@ impl Connection {
         let mut again = 0;
         loop {
             let mut running = Running::start(self);
-            let Request { key, binds, way } = match self.request(query, types)? {
+            let Request { key, binds, way } = match self.request(query, types, again > 1)? {
                 Ok(request) => request,
-                Err(missing) => self.request_with(query, types, missing).await?,
+                Err(missing) => self.request_with(query, types, missing, again > 1).await?,
             };
             let (form, waits) = match way {
                 Way::Run(form, waits) => (form, waits),
@@ -552,12 +557,29 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether its server refuses a write, and takes none any more though one is wanted that does:
+    /// somebody else is the primary, and nothing has closed the connections to the former one.
+    /// This one is of no use then, and the next is made to whoever takes writes.
+    pub(crate) fn lost_its_server(&self, said: &PostgresError) -> bool {
+        let is_lost = self.wants_writes && said.refuses_writes() && !self.is_session_changed();
+        if is_lost {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        is_lost
+    }
+
     /// What an error of the driver means to whoever has this connection.
     pub(crate) fn failed(&self, error: tokio_postgres::Error) -> Error {
         if let Some(why) = self.stopped.get() {
             return why.clone();
         }
         let error = Error::of_statement(error);
+        if let Some(said) = error.postgres()
+            && !self.in_transaction.load(Ordering::Relaxed)
+            && self.lost_its_server(said)
+        {
+            return Error::unreachable(error);
+        }
         if matches!(error.class(), Class::Unreachable | Class::Unknown) {
             self.broken.store(true, Ordering::Relaxed);
         }

@@ -328,6 +328,11 @@ impl PostgresError {
             || (self.code() == "42704" && self.0.where_().is_none())
     }
 
+    /// Whether it was refused because nothing can be written in this transaction or on this server.
+    pub(crate) fn refuses_writes(&self) -> bool {
+        self.state() == &SqlState::READ_ONLY_SQL_TRANSACTION
+    }
+
     /// Whether it was stopped because it had waited for a lock for as long as may be, and not
     /// because it did not want to wait.
     pub(crate) fn is_lock_timeout(&self) -> bool {

@@ -71,11 +71,12 @@ impl Text {
 
 impl Connection {
     /// Turns a query into what travels of it. `Err` names types of one's own that `types` has
-    /// to learn first.
+    /// to learn first. `at_once` has it prepared and run in one.
     pub(super) fn request(
         &self,
         query: &impl Statement,
         types: &Arc<CustomTypes>,
+        at_once: bool,
     ) -> Result<Result<Request, MissingTypes>> {
         let binds = match Binds::of(query, types)? {
             Ok(binds) => binds,
@@ -89,7 +90,7 @@ impl Connection {
             )));
         }
         let key = Key::of(query, &binds)?;
-        if !self.names_statements {
+        if !self.names_statements || at_once {
             let text = Text::of(query, &binds)?;
             self.note_change(&text.sql)?;
             return Ok(Ok(Request { key, binds, way: Way::Run(Form::Once(text), true) }));

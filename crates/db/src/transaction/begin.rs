@@ -242,7 +242,7 @@ impl<'a> Begin<'a> {
     fn plan(&self) -> Plan {
         let settings = self.db.settings();
         let budget = budget_of(settings, self.name, self.budget);
-        Plan { name: self.name, budget, sql: self.sql(budget) }
+        Plan { name: self.name, budget, sql: self.sql(budget), read_only: self.read_only }
     }
 
     fn sql(&self, budget: Duration) -> Cow<'static, str> {
@@ -282,4 +282,6 @@ pub(super) struct Plan {
     pub(super) budget: Duration,
     /// What begins it.
     pub(super) sql: Cow<'static, str>,
+    /// Whether it is not to write.
+    pub(super) read_only: bool,
 }

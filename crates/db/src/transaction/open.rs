@@ -131,11 +131,16 @@ impl Open {
     fn lost_with(&self, error: Error) -> Error {
         match error {
             Error::Stopped { .. } | Error::CommitUnknown { .. } => error,
-            error if error.class() == Class::Unknown => {
+            error if error.class() == Class::Unknown || self.has_lost_its_server(&error) => {
                 Error::TransactionLost { transaction: self.plan.name, cause: Cause::new(error) }
             }
             error => error,
         }
+    }
+
+    fn has_lost_its_server(&self, error: &Error) -> bool {
+        !self.plan.read_only
+            && error.postgres().is_some_and(|said| self.connection.lost_its_server(said))
     }
 
     pub(super) async fn commit(&self) -> Result<()> {

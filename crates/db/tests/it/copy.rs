@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use diesel::prelude::*;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tenfold_db::{Error, Lane};
+use tenfold_db::{Class, Error, Lane};
 use tenfold_overload::Refusal;
 
-use crate::kit::{Bench, Piece, backends, pieces};
+use crate::kit::{Bench, Piece, backends, piece, pieces};
 
 #[tokio::test]
 async fn copy_takes_all_rows_or_none() {
@@ -172,4 +173,42 @@ async fn copy_that_nobody_reads_holds_its_place_and_is_cancelled_when_it_is_left
     drop(left);
     bench.until(&backends("active"), 0).await;
     assert_eq!(bench.copy_out(ALL).count().await, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_under_copy_is_not_handed_on() {
+    let bench = Bench::with(|settings| {
+        settings.pool_max = 1;
+        settings.streams_max = 1;
+    })
+    .await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    let endless = "COPY (SELECT generate_series(1, 100000000), repeat('x', 1000)) TO STDOUT";
+    let observer = bench.observer().await;
+    for _ in 0..10 {
+        let mut copy = Box::pin(bench.copy_out(endless));
+        copy.next().await.unwrap().unwrap();
+        // Whoever waits for the connection has it the moment that it comes back.
+        let db = bench.patient(Duration::from_secs(20)).exclusive();
+        let waits = tokio::spawn(async move { db.first::<Piece>(pieces::table.find(1)).await });
+        let writer = bench.patient(Duration::from_secs(20)).exclusive();
+        let writes = tokio::spawn(async move {
+            let more = diesel::update(pieces::table.find(1)).set(pieces::stock.eq(6));
+            writer.execute(more).await
+        });
+        tokio::task::yield_now().await;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'
+             AND application_name = 'test'";
+        observer.batch_execute(end).await.unwrap();
+        let error = loop {
+            match copy.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break error,
+                None => panic!("it seems to be complete"),
+            }
+        };
+        assert!(matches!(error.class(), Class::Unknown | Class::Unreachable), "{error}");
+        assert_eq!(waits.await.unwrap().unwrap().id, 1);
+        assert_eq!(writes.await.unwrap().unwrap(), 1);
+    }
 }

@@ -121,3 +121,44 @@ async fn a_silent_connection_is_replaced_while_it_is_waited_for() {
     let connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test'";
     bench.until(connections, 2).await;
 }
+
+/// Ends all connections of the service while its event loop stands still, so that it has not heard
+/// of that when it goes on.
+fn kill_unheard(bench: &Bench) {
+    let url = bench.postgres.url();
+    let kill = async move {
+        let connect = tokio_postgres::connect(&url, tokio_postgres::NoTls);
+        let (observer, connection) = connect.await.unwrap();
+        tokio::spawn(connection);
+        observer.query_one(KILL, &[]).await.unwrap();
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test'";
+        while observer.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let elsewhere = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(kill);
+    });
+    elsewhere.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_whose_begin_finds_its_connection_ended_is_begun_over_another_one() {
+    let bench = Bench::with(|settings| settings.pool_max = 2).await;
+    bench.insert(&[piece(1, "lamp", 0)]).await;
+    for _ in 0..10 {
+        bench.exclusive().first::<Piece>(pieces::table.find(1)).await.unwrap();
+        kill_unheard(&bench);
+        let done = bench.transaction("more", async |tx| {
+            let stock = pieces::stock.eq(pieces::stock + 1);
+            tx.execute(diesel::update(pieces::table.find(1)).set(stock)).await
+        });
+        let done: Result<u64, Error> = done.await;
+        assert_eq!(done.unwrap(), 1);
+    }
+    assert_eq!(bench.first::<Piece>(pieces::table.find(1)).await.unwrap().stock, 10);
+    let again = bench.metric("tenfold_db_statements_again_total{reason=\"connection_lost\"}");
+    assert!(again >= 10.0, "{again}");
+    assert_eq!(bench.metric("tenfold_db_errors_total{class=\"unreachable\"}"), 0.0);
+}

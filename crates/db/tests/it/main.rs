@@ -33,3 +33,5 @@ mod tls;
 mod transaction_options;
 mod transactions;
 mod types;
+mod unread;
+mod unsendable;

@@ -298,6 +298,62 @@ async fn writes_go_on_when_the_former_primary_is_silent() {
     check_failover(|primary| primary.pause().unwrap()).await;
 }
 
+/// As where somebody has made another server the primary, and nothing closes what is connected to
+/// the former one.
+#[tokio::test]
+async fn connections_to_a_server_that_takes_no_writes_any_more_are_given_up() {
+    let pair = Pair::start().await;
+    let mut settings = pair.settings(TargetSessionAttrs::ReadWrite);
+    settings.pool_max = 2;
+    let shard = open(&settings).await.unwrap();
+    let db = patient(&shard, Duration::from_secs(60));
+    let insert = |id: i64| diesel::insert_into(notes::table).values(notes::id.eq(id));
+    let in_transaction =
+        async |id: i64| db.transaction("note", async |tx| tx.execute(insert(id)).await).await;
+    assert_eq!(db.execute(insert(1)).await.unwrap(), 1);
+    assert_eq!(in_transaction(2).await.unwrap(), 1);
+
+    let former = observer(&pair.primary).await;
+    for statement in
+        ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"]
+    {
+        former.batch_execute(statement).await.unwrap();
+    }
+    let shows = "SELECT current_setting('default_transaction_read_only')";
+    while observer(&pair.primary).await.query_one(shows, &[]).await.unwrap().get::<_, &str>(0)
+        != "on"
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let Pair { primary: _former, standby } = pair;
+    let standby = beside(move || {
+        standby.promote().unwrap();
+        standby
+    })
+    .await;
+    let (mut id, begun) = (10, Moment::now());
+    let mut written = Vec::new();
+    // Both lanes find out, and find the other one.
+    for is_of_transaction in [false, true] {
+        loop {
+            id += 1;
+            let answer = match is_of_transaction {
+                true => in_transaction(id).await,
+                false => db.execute(insert(id)).await,
+            };
+            match answer {
+                Ok(_) => break written.push(id),
+                Err(error) => assert_eq!(error.class(), Class::Unreachable, "{error}"),
+            }
+            assert!(Moment::now().since(begun) < Duration::from_secs(50), "no write: {id}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let rows = observer(&standby).await.query("SELECT id FROM notes WHERE id > 10", &[]).await;
+    let there: Vec<i64> = rows.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(written.iter().all(|id| there.contains(id)), "{written:?} of {there:?}");
+}
+
 async fn check_failover(fail: impl FnOnce(&mut Postgres) + Send + 'static) {
     let pair = Pair::start().await;
     let mut settings = pair.settings(TargetSessionAttrs::ReadWrite);

@@ -91,3 +91,30 @@ async fn a_transaction_is_begun_again_for_it() {
     assert_eq!(bench.metric(series), 1.0, "once for both of its statements");
     assert_eq!(bench.first::<Piece>(pieces::table.find(1)).await.unwrap().stock, 7);
 }
+
+/// As a migration that changes a table in several steps: by the time that a statement has been
+/// prepared again the next one has come.
+#[tokio::test]
+async fn while_the_schema_changes_over_and_over() {
+    let bench = Bench::start().await;
+    bench.insert(&[piece(1, "lamp", 5)]).await;
+    let observer = bench.observer().await;
+    let changes = async {
+        for _ in 0..200 {
+            for ddl in [TO_VARCHAR, TO_TEXT] {
+                observer.batch_execute(ddl).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        }
+    };
+    let mut changes = std::pin::pin!(changes);
+    loop {
+        let reads = join_all((0..20).map(|_| bench.first::<Piece>(pieces::table.find(1))));
+        tokio::select! {
+            () = &mut changes => break,
+            found = reads => found.into_iter().for_each(|found| {
+                assert_eq!(found.unwrap(), piece(1, "lamp", 5));
+            }),
+        }
+    }
+}

@@ -155,6 +155,17 @@ async fn an_order_that_is_no_key_is_refused_at_the_first_chunk() {
 }
 
 #[tokio::test]
+async fn an_offset_would_leave_out_rows_of_every_chunk_and_is_refused() {
+    let bench = Bench::start().await;
+    with_many_pieces(&bench).await;
+    let refused = by(&bench, |after| {
+        let after = after.unwrap_or(i64::MIN);
+        pieces::table.filter(pieces::id.gt(after)).order(pieces::id).limit(500).offset(1)
+    });
+    assert!(refused.await.contains("OFFSET"));
+}
+
+#[tokio::test]
 async fn a_key_of_two_columns_in_raw_sql_or_put_together_at_run_time() {
     let bench = Bench::start().await;
     with_many_pieces(&bench).await;
