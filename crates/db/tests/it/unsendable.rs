@@ -50,10 +50,8 @@ async fn bench() -> Bench {
 async fn more_values_than_there_may_be() {
     let bench = bench().await;
     let rows = || (0..30_000).map(|number| piece(number, "x", 1)).collect::<Vec<_>>();
-    check(&bench, async |db| {
-        db.execute(diesel::insert_into(pieces::table).values(rows())).await
-    })
-    .await;
+    check(&bench, async |db| db.execute(diesel::insert_into(pieces::table).values(rows())).await)
+        .await;
     let begun = bench.begin("many").budget(Duration::from_secs(10));
     let error: Error = begun
         .run(async |tx| tx.execute(diesel::insert_into(pieces::table).values(rows())).await)
