@@ -85,6 +85,8 @@ pub(crate) struct Connection {
     slow_after: Duration,
     /// The turns of what may wait for a lock, where others wait behind it.
     turns: Option<Turns>,
+    /// Whether reads leave it because of locks, and nobody is given it any more.
+    crowded: AtomicBool,
     /// The number of its process in Postgres, once it has said so.
     backend_pid: OnceLock<i32>,
     /// Why it was stopped, if it was: what everybody hears who uses it then.
@@ -136,6 +138,7 @@ impl Connection {
             slow_after: slow.as_ref().map_or(Duration::MAX, SlowStatements::after),
             // Behind a pooler it is another session, and its own limits, that wait.
             turns: (slow.is_some() && connector.pooler() == Pooler::None).then(Turns::new),
+            crowded: AtomicBool::new(false),
             slow,
             backend_pid: OnceLock::new(),
             stopped: OnceLock::new(),
@@ -300,7 +303,12 @@ impl Connection {
                 }
                 Ok(())
             };
-            match self.answer(of, read).await? {
+            // Pinned where it was made: it is large to pass on.
+            let ended = {
+                let read = pin!(read);
+                self.answer(of, read).await?
+            };
+            match ended {
                 Ok(()) => {
                     running.end();
                     return Ok(answer);
@@ -353,7 +361,11 @@ impl Connection {
                     }
                 }
             };
-            match self.answer(of, done).await? {
+            let ended = {
+                let done = pin!(done);
+                self.answer(of, done).await?
+            };
+            match ended {
                 Ok(touched) => {
                     running.end();
                     return Ok(touched);

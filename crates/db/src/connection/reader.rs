@@ -2,11 +2,12 @@
 //! looks or not: the driver holds back all that comes behind a row that nobody fetches.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker, ready};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::Stream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_postgres::{Row, RowStream};
@@ -141,9 +142,8 @@ impl Shelf {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a row there, if its reader reads.
-    async fn put(&self, row: Row) -> Result<()> {
-        let size = row.raw_size_bytes();
+    /// Puts rows of that size there, if their reader reads.
+    async fn put(&self, batch: &mut VecDeque<Row>, size: usize) -> Result<()> {
         while self.rows().bytes > UNREAD_MAX {
             let taken = tokio::time::timeout(READER_PATIENCE, self.taken.notified()).await;
             if taken.is_err() && self.rows().bytes > UNREAD_MAX {
@@ -152,7 +152,11 @@ impl Shelf {
         }
         let mut rows = self.rows();
         rows.bytes += size;
-        rows.unread.push_back(row);
+        if rows.unread.is_empty() {
+            std::mem::swap(&mut rows.unread, batch);
+        } else {
+            rows.unread.append(batch);
+        }
         let reader = rows.reader.take();
         drop(rows);
         reader.into_iter().for_each(Waker::wake);
@@ -197,21 +201,25 @@ where
     };
     let mut stream = std::pin::pin!(stream);
     let (mut begun, mut is_read) = (false, true);
+    let mut batch = VecDeque::new();
     loop {
-        match stream.try_next().await {
-            Ok(Some(row)) if is_read => {
-                begun = true;
-                if let Err(error) = shelf.put(row).await {
-                    shelf.end(End::Broken(error));
-                    is_read = false;
-                }
-            }
-            Ok(Some(_thrown_away)) => {}
-            Ok(None) => {
+        let (size, end) = std::future::poll_fn(|cx| gather(stream.as_mut(), &mut batch, cx)).await;
+        begun |= !batch.is_empty();
+        if !is_read {
+            batch.clear();
+        } else if !batch.is_empty()
+            && let Err(error) = shelf.put(&mut batch, size).await
+        {
+            shelf.end(End::Broken(error));
+            is_read = false;
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => {
                 running.end();
                 return shelf.end(End::Whole);
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let error = running.failed(error);
                 if !begun {
                     return shelf.end(End::NotBegun(running, error));
@@ -220,5 +228,31 @@ where
                 return shelf.end(End::Broken(error));
             }
         }
+    }
+}
+
+/// All rows that are there, with their size, and whether they are the last.
+fn gather(
+    mut stream: Pin<&mut RowStream>,
+    batch: &mut VecDeque<Row>,
+    cx: &mut TaskContext<'_>,
+) -> Poll<(usize, Option<Result<(), tokio_postgres::Error>>)> {
+    let mut size = 0;
+    loop {
+        let end = match stream.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(row))) => {
+                size += row.raw_size_bytes();
+                batch.push_back(row);
+                if size < UNREAD_MAX {
+                    continue;
+                }
+                None
+            }
+            Poll::Ready(Some(Err(error))) => Some(Err(error)),
+            Poll::Ready(None) => Some(Ok(())),
+            Poll::Pending if batch.is_empty() => return Poll::Pending,
+            Poll::Pending => None,
+        };
+        return Poll::Ready((size, end));
     }
 }

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_util::FutureExt;
@@ -36,8 +36,6 @@ const WAITS_AGAIN: &str = "SET lock_timeout TO DEFAULT";
 #[derive(Debug)]
 pub(super) struct Turns {
     places: Arc<Semaphore>,
-    /// Whether reads leave it, and nobody is given it any more.
-    crowded: AtomicBool,
     /// Who keeps the connection up hears of that.
     keeper: Notify,
 }
@@ -60,7 +58,7 @@ impl Turn {
 impl Turns {
     pub(super) fn new() -> Turns {
         let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Turns { places, crowded: AtomicBool::new(false), keeper: Notify::new() }
+        Turns { places, keeper: Notify::new() }
     }
 
     /// So many statements have been answered whose callers had left.
@@ -91,13 +89,13 @@ impl Connection {
     /// Whether nobody is to be given this connection, and reads leave it.
     #[inline]
     pub(crate) fn is_crowded(&self) -> bool {
-        self.turns.as_ref().is_some_and(|turns| turns.crowded.load(Ordering::Relaxed))
+        self.crowded.load(Ordering::Relaxed)
     }
 
     /// A read has waited for a lock, and so may all behind it.
     pub(super) fn crowd(&self) {
         let Some(turns) = &self.turns else { return };
-        turns.crowded.store(true, Ordering::Relaxed);
+        self.crowded.store(true, Ordering::Relaxed);
         // Those who wait for their turn have sent nothing and leave as well.
         turns.places.close();
         turns.keeper.notify_one();
@@ -105,9 +103,7 @@ impl Connection {
 
     /// There is no other connection: it is used as it is, and nobody takes turns any more.
     pub(crate) fn bear_the_crowd(&self) {
-        if let Some(turns) = &self.turns {
-            turns.crowded.store(false, Ordering::Relaxed);
-        }
+        self.crowded.store(false, Ordering::Relaxed);
     }
 
     /// Waits until it is crowded.
@@ -122,6 +118,15 @@ impl Connection {
     /// sent so that it waits for no lock.
     pub(super) fn answer<F>(&self, of: Answered, answer: F) -> Answer<'_, F> {
         Answer { answer, of, connection: self }
+    }
+
+    /// What `send` sends does not wait for locks; nothing comes in between.
+    #[cold]
+    fn hurry<T>(&self, send: impl FnOnce() -> T) -> T {
+        self.send(HARDLY_WAITS);
+        let sent = send();
+        self.send(WAITS_AGAIN);
+        sent
     }
 
     /// Sends what takes effect between what was sent before and what will be; the answer is
@@ -168,19 +173,15 @@ impl<F: Future> Future for Answer<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<F::Output>> {
         let this = self.project();
-        let hurries = *this.of == Answered::Hurries;
-        if hurries {
-            // Polled for the first time, it is sent; nothing comes in between.
-            this.connection.send(HARDLY_WAITS);
-        }
-        let answer = this.answer.poll(cx);
-        if hurries {
-            this.connection.send(WAITS_AGAIN);
+        let answer = if *this.of == Answered::Hurries {
             *this.of = Answered::Other;
-        }
+            this.connection.hurry(|| this.answer.poll(cx))
+        } else {
+            this.answer.poll(cx)
+        };
         match answer {
             Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-            Poll::Pending if *this.of == Answered::Read && this.connection.is_crowded() => {
+            Poll::Pending if this.connection.is_crowded() && *this.of == Answered::Read => {
                 Poll::Ready(Err(Error::moved()))
             }
             Poll::Pending => Poll::Pending,
