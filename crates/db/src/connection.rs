@@ -2,6 +2,7 @@
 //! it, and knows whether it may be handed to somebody else afterwards.
 
 mod blame;
+mod failed;
 mod line;
 mod reader;
 mod request;
@@ -23,7 +24,7 @@ use tokio_postgres::{CancelToken, Client, RowStream, SimpleQueryMessage};
 
 use crate::binds::Binds;
 use crate::connect::{Connected, Connector, Place};
-use crate::error::{Class, Error, PostgresError, Result};
+use crate::error::{Error, Result};
 use crate::query::Statement;
 use crate::row::PgRow;
 use crate::session::{self, Change};
@@ -41,10 +42,6 @@ use turns::{Answered, Turns};
 
 /// How long a connection waits to be told its number: a Postgres that is slower has other sorrows.
 const BACKEND_PID_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a statement is sent again because the schema has changed. From the second time on it is
-/// prepared and run in one, so that nobody changes the schema in between.
-const STALE_MAX: u32 = 3;
 
 /// A connection and what it has prepared. Statements on one connection are pipelined: each is
 /// sent at once, and Postgres answers them in order.
@@ -519,83 +516,6 @@ impl Connection {
         self.abandoned.store(false, Ordering::Relaxed);
         self.in_transaction.store(false, Ordering::Relaxed);
         self.session_changed.store(false, Ordering::Relaxed);
-    }
-
-    /// Takes note of an error, and forgets what Postgres does not accept any more because the
-    /// schema has changed. `Ok` says that the statement is to be prepared and sent again: Postgres
-    /// refused it before it began with it. Not in a transaction, which the error has ended.
-    #[cold]
-    fn failed_to_run(
-        &self,
-        running: Running,
-        types: &CustomTypes,
-        error: Error,
-        again: &mut u32,
-    ) -> Result<()> {
-        let Some(said) = error.postgres() else {
-            running.end();
-            return Err(error);
-        };
-        // Behind a pooler the driver has looked up a type that is newer than the connection,
-        // with a statement that another session has: the next connection knows the type.
-        if !self.names_statements && ["26000", "42P05"].contains(&said.code()) {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        if said.is_lock_timeout() {
-            running.end_with(&error);
-            return Err(error);
-        }
-        let type_is_gone = said.is_type_gone();
-        if type_is_gone {
-            types.forget();
-        }
-        let is_stale = said.is_stale_statement();
-        let in_transaction = self.in_transaction.load(Ordering::Relaxed);
-        if is_stale && in_transaction {
-            // Begun again, the transaction must not stumble over its next statement.
-            self.statements.clear();
-        } else if (is_stale || type_is_gone)
-            && let Some(sent) = running.sent()
-        {
-            self.statements.forget(&sent.key, sent.number);
-        }
-        running.end();
-        let may = (is_stale || type_is_gone) && self.names_statements && !in_transaction;
-        if !may || *again == STALE_MAX {
-            return Err(error);
-        }
-        *again += 1;
-        tracing::debug!(error = &error as &dyn std::error::Error, "statement is prepared again");
-        Ok(())
-    }
-
-    /// Whether its server refuses a write, and takes none any more though one is wanted that does:
-    /// somebody else is the primary, and nothing has closed the connections to the former one.
-    /// This one is of no use then, and the next is made to whoever takes writes.
-    pub(crate) fn lost_its_server(&self, said: &PostgresError) -> bool {
-        let is_lost = self.wants_writes && said.refuses_writes() && !self.is_session_changed();
-        if is_lost {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        is_lost
-    }
-
-    /// What an error of the driver means to whoever has this connection.
-    pub(crate) fn failed(&self, error: tokio_postgres::Error) -> Error {
-        if let Some(why) = self.stopped.get() {
-            return why.clone();
-        }
-        let error = Error::of_statement(error);
-        if let Some(said) = error.postgres()
-            && !self.in_transaction.load(Ordering::Relaxed)
-            && self.lost_its_server(said)
-        {
-            return Error::unreachable(error);
-        }
-        if matches!(error.class(), Class::Unreachable | Class::Unknown) {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        error
     }
 }
 

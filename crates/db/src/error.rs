@@ -1,5 +1,7 @@
 //! Every way in which asking Postgres can fail, with what a caller needs to act on it.
 
+mod driver;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -453,22 +455,6 @@ impl Error {
             && !matches!(self, Error::Closed)
     }
 
-    /// An error of a statement that had been sent.
-    pub(crate) fn of_statement(error: tokio_postgres::Error) -> Error {
-        match error.as_db_error() {
-            Some(said) => Error::Postgres(PostgresError(Arc::new(said.clone()))),
-            None if error.is_closed() => Error::ConnectionLost { cause: Cause::new(error) },
-            // tokio-postgres keeps its kinds to itself; those that do not come from the
-            // socket are all about translating values or messages.
-            None if has_io_source(&error) => Error::ConnectionLost { cause: Cause::new(error) },
-            // Nobody knows which answer the next one would be.
-            None if error.to_string() == OUT_OF_STEP => {
-                Error::ConnectionLost { cause: Cause::new(error) }
-            }
-            None => Error::Mistranslated { cause: Cause::new(error) },
-        }
-    }
-
     /// An error of an attempt to connect.
     pub(crate) fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::Unreachable { cause: Cause::new(error) }
@@ -497,16 +483,6 @@ impl Error {
     pub(crate) fn mistranslated(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::Mistranslated { cause: Cause::new(error) }
     }
-}
-
-/// What the driver says when a message comes that it did not expect; there is no other sign of it.
-const OUT_OF_STEP: &str = "unexpected message from server";
-
-/// What the driver cannot write as a message (a zero byte in SQL, more values than there may be) is
-/// an invalid input, and has not been sent.
-fn has_io_source(error: &tokio_postgres::Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    source.is_some_and(|error| error.kind() != std::io::ErrorKind::InvalidInput)
 }
 
 impl fmt::Display for Error {
