@@ -25,7 +25,9 @@ use crate::error::{Error, Result};
 use crate::query::Key;
 
 /// How many statements that may wait for a lock are in flight on one connection. With two,
-/// Postgres need not wait for the next one, and others wait for two at most.
+/// Postgres need not wait for the next one, and others wait for two at most. Measured with 64
+/// callers who update rows of their own: as many updates per second as with 64 in flight where
+/// commits are waited for, two thirds of them with `synchronous_commit = off`.
 const IN_FLIGHT_MAX: usize = 2;
 
 /// One millisecond is the least that Postgres knows; zero would be for ever.
