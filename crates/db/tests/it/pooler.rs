@@ -293,6 +293,71 @@ async fn nothing_is_left_behind_in_a_session_that_others_get() {
     assert_eq!(db.exclusive().first::<String>(timeout()).await.unwrap(), "0");
 }
 
+/// With one session to lend, whoever comes next has it.
+#[tokio::test]
+async fn what_would_change_the_session_of_others_is_refused() {
+    let pooled = Pooled::lending(1).await;
+    pooled.batch(TABLES).await;
+    for pooler in [Pooler::Transaction, Pooler::TransactionPrepared] {
+        let shard = open(&pooled.settings(pooler)).await.unwrap();
+        let db = patient(&shard);
+        let refused = |outcome: Result<u64, Error>, sql: &str| {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.class(), Class::Mistake, "{sql}: {error}");
+            assert!(error.to_string().contains("database.pooler"), "{sql}: {error}");
+        };
+        for sql in [
+            "SET work_mem = '77MB'",
+            "SET ROLE pg_read_all_data",
+            "RESET ALL",
+            "DISCARD ALL",
+            "SELECT pg_advisory_lock(7)",
+            "SELECT pg_try_advisory_lock(7)",
+            "SELECT set_config('work_mem', '77MB', false)",
+            "UPDATE pg_settings SET setting = '79000' WHERE name = 'work_mem'",
+            "LISTEN news",
+            "PREPARE mine AS SELECT 1",
+            "CREATE TEMP TABLE notes (note text)",
+            "CREATE TABLE pg_temp.notes (note text)",
+            "DECLARE kept CURSOR WITH HOLD FOR SELECT 1",
+        ] {
+            let statement = || diesel::sql_query(sql);
+            refused(db.exclusive().execute(statement()).await, sql);
+            refused(db.execute(statement()).await, sql);
+            refused(db.transaction("sets", async |tx| tx.execute(statement()).await).await, sql);
+        }
+        let copies = "COPY (SELECT set_config('work_mem', '80MB', false)) TO STDOUT";
+        let copied = db.copy_out(copies).try_collect::<Vec<_>>().await;
+        refused(copied.map(|rows| rows.len() as u64), copies);
+
+        // What ends with the transaction, and what nobody can see through, may be.
+        let outcome = db.transaction("brief", async |tx| {
+            for sql in [
+                "SET LOCAL work_mem = '77MB'",
+                "SELECT pg_advisory_xact_lock(7)",
+                "SELECT set_config('work_mem', '78MB', true)",
+                "CREATE TEMP TABLE notes (note text) ON COMMIT DROP",
+                "INSERT INTO pg_temp.notes VALUES ('a')",
+                "DECLARE brief CURSOR FOR SELECT 1",
+                "DO $$ BEGIN PERFORM 1; END $$",
+            ] {
+                tx.execute(diesel::sql_query(sql)).await?;
+            }
+            Ok::<(), Error>(())
+        });
+        outcome.await.unwrap();
+        let left = "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') \
+             + (SELECT count(*) FROM pg_class WHERE relname = 'notes') \
+             + (SELECT count(*) FROM pg_cursors WHERE name <> '')";
+        let left = diesel::select(diesel::dsl::sql::<BigInt>(&format!("({left})")));
+        assert_eq!(db.first::<i64>(left).await.unwrap(), 0);
+        let says = |sql| diesel::select(diesel::dsl::sql::<Text>(sql));
+        let work_mem: String = db.first(says("current_setting('work_mem')")).await.unwrap();
+        assert_eq!(work_mem, "4MB");
+        assert_eq!(db.first::<String>(says("current_user::text")).await.unwrap(), "postgres");
+    }
+}
+
 /// As with a PgBouncer that carries prepared statements over, which this one is too old for: with
 /// one session to lend there is nothing to carry.
 #[tokio::test]
