@@ -105,12 +105,11 @@ impl Pool {
 
     /// A connection for the caller alone, waiting for one until the context's deadline.
     pub(crate) async fn take(&self, context: &Context, work: Work) -> Result<Exclusive> {
-        let asked = Moment::now();
-        let permit = self.0.entrance.enter(context).await;
-        let permit = permit.map_err(|refusal| self.refused(refusal))?;
-        let loan = self.borrow(context, work).await.inspect_err(|error| self.count(error))?;
+        let wait = self.0.metrics.wait.begin();
+        let entered = self.enter(context, work).await;
+        wait.ended(entered.as_ref().err());
+        let (loan, permit) = entered.inspect_err(|error| self.count(error))?;
         let taken = Moment::now();
-        self.0.metrics.wait.record(taken.since(asked));
         Ok(Exclusive { held: Some(Held { loan, permit, taken, context: context.clone() }) })
     }
 
@@ -128,7 +127,7 @@ impl Pool {
     pub(crate) fn resize(&self, connections_max: usize) {
         let before = self.book().resize(connections_max);
         self.0.canceller.resize(before, connections_max);
-        self.0.entrance.set_places(connections_max);
+        self.fit();
         self.settle();
     }
 
@@ -168,7 +167,7 @@ impl Pool {
 
     /// How many connections there may be.
     pub(crate) fn connections_max(&self) -> usize {
-        self.book().bounds().connections_max
+        self.book().connections_max()
     }
 
     /// How many connections are in somebody's hands, or are cleaned after that.
@@ -183,6 +182,13 @@ impl Pool {
 
     pub(crate) fn idle_count(&self) -> usize {
         self.book().idle_count()
+    }
+
+    /// A place, and a connection for it.
+    async fn enter(&self, context: &Context, work: Work) -> Result<(Loan, Permit)> {
+        let permit = self.0.entrance.enter(context).await;
+        let permit = permit.map_err(|refusal| self.refused(refusal))?;
+        Ok((self.borrow(context, work).await?, permit))
     }
 
     /// A connection for somebody who has a place.
@@ -207,6 +213,15 @@ impl Pool {
         }
     }
 
+    /// Lets as many in as there may be connections. Who comes too late with an old figure is
+    /// corrected by the keeper.
+    fn fit(&self) {
+        let connections_max = self.book().connections_max();
+        if self.0.entrance.limits().places != connections_max {
+            self.0.entrance.set_places(connections_max);
+        }
+    }
+
     /// Why somebody did not get in, as far as that can be said.
     fn refused(&self, refusal: Refusal) -> Error {
         let mut blamed = None;
@@ -227,8 +242,23 @@ impl Pool {
         if let Some(Blame { holder, refused: Some(refused) }) = blamed {
             holder::say_blamed(&holder, refused);
         }
-        self.count(&error);
         error
+    }
+
+    /// Why somebody who had a place had no connection when the deadline came.
+    fn late(&self, waited: Duration) -> Error {
+        let (unreachable, is_full) = {
+            let book = self.book();
+            (book.unreachable(), book.is_full())
+        };
+        match unreachable {
+            Some(cause) => Error::Unreachable { cause },
+            // It was let in when there were to be more, and waited for those of others.
+            None if is_full => self.refused(Refusal::Late { waited }),
+            None => Error::unreachable(
+                "a connection was being made, and was not there when the deadline came",
+            ),
+        }
     }
 
     /// Counts somebody who got no connection.
