@@ -38,6 +38,29 @@ impl Pooled {
     }
 
     async fn lending(sessions: usize) -> Pooled {
+        Pooled::with(sessions, "").await
+    }
+
+    /// One that gives each session the prepared statements of whoever has it, and keeps so many
+    /// of them in each. An older one has one session to lend, so that there is nothing to carry.
+    async fn carrying(statements_max: usize) -> Pooled {
+        if !Pooled::carries() {
+            return Pooled::lending(1).await;
+        }
+        let setting = format!("max_prepared_statements = {statements_max}\n");
+        Pooled::with(SESSIONS, &setting).await
+    }
+
+    /// Whether the PgBouncer here can do so: from 1.21 on, which not every system has.
+    fn carries() -> bool {
+        let version = Command::new(tenfold_testkit::tool("pgbouncer")).arg("--version").output();
+        let version = String::from_utf8(version.unwrap().stdout).unwrap();
+        let mut numbers = version.trim_start_matches("PgBouncer ").split('.');
+        let mut number = || -> u32 { numbers.next().unwrap().parse().unwrap() };
+        (number(), number()) >= (1, 21)
+    }
+
+    async fn with(sessions: usize, more: &str) -> Pooled {
         let options = PostgresOptions { database: "bench".into(), ..PostgresOptions::default() };
         let postgres = Postgres::start(&options, &|_| {}).unwrap();
         let sockets = postgres.socket_directory();
@@ -55,7 +78,7 @@ impl Pooled {
              auth_type = any\n\
              pool_mode = transaction\n\
              default_pool_size = {sessions}\n\
-             max_client_conn = 200\n",
+             max_client_conn = 200\n{more}",
             sockets.display()
         );
         std::fs::write(&file, settings).unwrap();
@@ -151,16 +174,19 @@ const TABLES: &str = "
 async fn without_the_setting_the_error_names_it() {
     let pooled = Pooled::start().await;
     let said = open(&pooled.settings(Pooler::None)).await.unwrap_err().to_string();
-    assert!(said.contains("unsupported startup parameter: options"), "{said}");
+    assert!(said.contains("unsupported startup parameter"), "{said}");
     assert!(said.contains("database.pooler"), "{said}");
 }
 
 #[tokio::test]
 async fn many_share_few_sessions_on_every_lane_and_none_is_in_the_others_way() {
-    let pooled = Pooled::start().await;
+    many_share(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn many_share(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
     // Two services, whose statements would have the same names in the same sessions.
-    let mut settings = pooled.settings(Pooler::Transaction);
+    let mut settings = pooled.settings(pooler);
     // Twenty at once wait for two sessions.
     settings.transaction_budget = Duration::from_secs(10);
     let one = open(&settings).await.unwrap();
@@ -210,9 +236,12 @@ async fn many_share_few_sessions_on_every_lane_and_none_is_in_the_others_way() {
 /// COPY takes more than one message, and they all have to come to the same session.
 #[tokio::test]
 async fn copy_in_both_directions_comes_to_one_session() {
-    let pooled = Pooled::start().await;
+    copy_in_both_directions(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn copy_in_both_directions(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
-    let settings = pooled.settings(Pooler::Transaction);
+    let settings = pooled.settings(pooler);
     let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
     let tasks = (1..=16_i64).map(|task| {
         let db = patient(if task % 2 == 0 { &one } else { &two });
@@ -358,11 +387,9 @@ async fn what_would_change_the_session_of_others_is_refused() {
     }
 }
 
-/// As with a PgBouncer that carries prepared statements over, which this one is too old for: with
-/// one session to lend there is nothing to carry.
 #[tokio::test]
 async fn where_prepared_statements_are_carried_over_they_have_names() {
-    let pooled = Pooled::lending(1).await;
+    let pooled = Pooled::carrying(100).await;
     pooled.batch(TABLES).await;
     let shard = open(&pooled.settings(Pooler::TransactionPrepared)).await.unwrap();
     let db = patient(&shard);
@@ -373,6 +400,101 @@ async fn where_prepared_statements_are_carried_over_they_have_names() {
         "(SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%counts%')",
     ));
     assert_eq!(db.first::<i64>(statements).await.unwrap(), 1, "prepared once, under its name");
+}
+
+#[tokio::test]
+async fn carried_over_statements_of_many_go_through_few_sessions() {
+    many_share(&Pooled::carrying(100).await, Pooler::TransactionPrepared).await;
+}
+
+/// The pooler prepares anew what it has dropped in one session to make room.
+#[tokio::test]
+async fn more_statements_than_the_pooler_keeps_are_no_matter() {
+    many_share(&Pooled::carrying(2).await, Pooler::TransactionPrepared).await;
+}
+
+#[tokio::test]
+async fn copy_goes_in_both_directions_where_statements_are_carried_over() {
+    if !Pooled::carries() {
+        // It hangs up on a COPY that fails outside of a transaction.
+        return;
+    }
+    copy_in_both_directions(&Pooled::carrying(100).await, Pooler::TransactionPrepared).await;
+}
+
+#[tokio::test]
+async fn what_is_dropped_leaves_nothing_behind_where_statements_are_carried_over() {
+    dropped_leave_nothing(&Pooled::carrying(100).await, Pooler::TransactionPrepared).await;
+}
+
+/// Each hears what Postgres said to it, and the next finds the session in order.
+#[tokio::test]
+async fn what_fails_for_one_does_not_fail_for_others() {
+    for pooler in [Pooler::Transaction, Pooler::TransactionPrepared] {
+        let pooled = Pooled::carrying(4).await;
+        pooled.batch(TABLES).await;
+        let shard = open(&pooled.settings(pooler)).await.unwrap();
+        let db = patient(&shard);
+        let one = async |round: usize| {
+            let db = if round % 2 == 0 { db.clone() } else { db.exclusive() };
+            let missing = format!("SELECT * FROM missing_{}", round % 3);
+            match round % 5 {
+                0 => db.execute(diesel::sql_query("SELECT 1 / (n - n) FROM counts")).await,
+                1 => db.execute(diesel::sql_query(missing)).await,
+                2 => {
+                    let mood = counts::mood.eq(Word("good".to_owned()));
+                    let twice = (counts::id.eq(1), counts::n.eq(1), mood);
+                    db.execute(diesel::insert_into(counts::table).values(twice)).await
+                }
+                _ => db.load::<(i64, i64, Word)>(counts::table).await.map(|rows| rows.len() as u64),
+            }
+        };
+        for _ in 0..10 {
+            let outcomes = futures_util::future::join_all((0..50).map(one)).await;
+            for (round, outcome) in outcomes.into_iter().enumerate() {
+                let said = outcome.map_err(|error| match error.postgres() {
+                    Some(said) => said.code().to_owned(),
+                    None => error.to_string(),
+                });
+                let expected = match round % 5 {
+                    0 => Err("22012"),
+                    1 => Err("42P01"),
+                    2 => Err("23505"),
+                    _ => Ok(10),
+                };
+                assert_eq!(
+                    said.as_ref().map_err(String::as_str),
+                    expected.as_ref().map_err(|it| *it)
+                );
+            }
+        }
+    }
+}
+
+/// A statement that Postgres finds stale in one session is prepared anew in all of them.
+#[tokio::test]
+async fn a_table_may_change_under_statements_that_are_carried_over() {
+    let pooled = Pooled::carrying(100).await;
+    pooled.batch(TABLES).await;
+    let shard = open(&pooled.settings(Pooler::TransactionPrepared)).await.unwrap();
+    let db = patient(&shard);
+    let all = || diesel::sql_query("SELECT * FROM counts ORDER BY id");
+    for round in 0..5 {
+        for db in [db.clone(), db.exclusive()] {
+            let together = (0..10).map(|_| async { db.load::<Count>(all()).await });
+            for rows in futures_util::future::join_all(together).await {
+                assert_eq!(rows.unwrap().len(), 10, "round {round}");
+            }
+        }
+        pooled.batch(&format!("ALTER TABLE counts ADD COLUMN more_{round} text")).await;
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    #[expect(dead_code, reason = "that it is there is enough")]
+    n: i64,
 }
 
 #[tokio::test]
@@ -397,9 +519,12 @@ async fn a_type_that_is_newer_than_the_connection_is_known_to_the_next() {
 
 #[tokio::test]
 async fn a_dropped_statement_and_a_dropped_transaction_leave_nothing_behind() {
-    let pooled = Pooled::start().await;
+    dropped_leave_nothing(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn dropped_leave_nothing(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
-    let mut settings = pooled.settings(Pooler::Transaction);
+    let mut settings = pooled.settings(pooler);
     settings.transaction_budget = Duration::from_secs(10);
     let registry = Registry::new();
     let shard = Database::open(&settings, "test", &registry).await.unwrap().on_this_shard();
