@@ -30,7 +30,7 @@ use crate::connect::Connector;
 use crate::connection::{Connection, Left};
 use crate::error::{Error, Lane, Result};
 use crate::metrics::PoolMetrics;
-use crate::settings::DatabaseSettings;
+use crate::settings::{DatabaseSettings, Pooler};
 use crate::transaction::idle_in_transaction_max;
 
 use book::{Blame, Book, Bounds, Step, Want};
@@ -145,12 +145,19 @@ impl Pool {
     /// A cancellation that comes before Postgres has begun with the statement hits nothing, and
     /// the statement runs on, with all its locks, even if the connection is closed. So it is
     /// cancelled again until what was sent behind it is answered.
+    ///
+    /// Behind a pooler it has a moment to end by itself first, as a COPY does whose rows have
+    /// ended early: cancelled at that very moment it is answered once more than PgBouncer (1.24)
+    /// counts, and from then on everybody hears the answers of others.
     pub(crate) async fn stop_then(&self, connection: &Arc<Connection>, sql: &str) -> Result<()> {
         let mut again = CANCEL_AGAIN_MIN;
+        let mut may_end = self.0.connector.pooler() != Pooler::None;
         loop {
             let mut batch = pin!(connection.batch(sql));
             loop {
-                self.0.canceller.cancel(connection).await?;
+                if !std::mem::take(&mut may_end) {
+                    self.0.canceller.cancel(connection).await?;
+                }
                 match tokio::time::timeout(again, &mut batch).await {
                     // It hit this one instead.
                     Ok(Err(error)) if is_cancelled(&error) => break,
