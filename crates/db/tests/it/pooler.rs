@@ -436,7 +436,7 @@ async fn what_fails_for_one_does_not_fail_for_others() {
         let shard = open(&pooled.settings(pooler)).await.unwrap();
         let db = patient(&shard);
         let one = async |round: usize| {
-            let db = if round % 2 == 0 { db.clone() } else { db.exclusive() };
+            let db = if round.is_multiple_of(2) { db.clone() } else { db.exclusive() };
             let missing = format!("SELECT * FROM missing_{}", round % 3);
             match round % 5 {
                 0 => db.execute(diesel::sql_query("SELECT 1 / (n - n) FROM counts")).await,
