@@ -35,12 +35,10 @@ async fn the_statement_of_who_leaves_is_gone_within_100_ms() {
     for round in 0..60 {
         let at_once = 1 + round % 4;
         let left: Vec<_> = (0..at_once)
-            .map(|_| bench.exclusive())
+            .map(|_| bench.patient(Duration::from_secs(20)).exclusive())
             .map(|db| tokio::spawn(async move { db.load::<bool>(sleep_ten_seconds()).await }))
             .collect();
-        while active().await < at_once {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        bench.until(&backends("active"), at_once).await;
         left.iter().for_each(tokio::task::JoinHandle::abort);
         let since = Moment::now();
         while active().await > 0 {

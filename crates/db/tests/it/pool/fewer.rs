@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tenfold_config::Secret;
 use tenfold_context::{Context, Deadline};
@@ -112,6 +113,32 @@ async fn those_that_there_are_are_shared_and_who_waits_in_vain_is_told_that_they
         }
     }
     panic!("it stays at {}", few.connections_max());
+}
+
+/// With four of them, as many as may run where the pool is as large as it may be, there would be no
+/// connection left.
+#[tokio::test]
+async fn streams_leave_connections_to_others_there_too() {
+    let few = Few::start(4).await;
+    few.crowd(POOL_MAX, PATIENT).await;
+    let connections_max = few.connections_max();
+    assert!((1.0..=4.0).contains(&connections_max), "{connections_max}");
+    let rows = || diesel::dsl::sql::<diesel::sql_types::Bool>("generate_series(1, 10000000) > 0");
+    let mut streams: Vec<_> = (0..4)
+        .map(|_| Box::pin(few.exclusive(PATIENT).stream::<bool, _>(diesel::select(rows()))))
+        .collect();
+    let first = join_all(
+        streams
+            .iter_mut()
+            .map(|stream| tokio::time::timeout(Duration::from_millis(500), stream.next())),
+    );
+    let running = first.await.into_iter().filter(Result::is_ok).count();
+    assert!((1..=3).contains(&running), "{running} of {connections_max}");
+    if connections_max > 1.0 {
+        assert!((running as f64) < connections_max, "{running} of {connections_max}");
+        let answer = few.exclusive(Duration::from_secs(5)).load::<bool>(sleep_seconds("0")).await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
 }
 
 #[tokio::test]
