@@ -27,7 +27,7 @@ use crate::connect::{Connected, Connector, Place};
 use crate::error::{Error, Result};
 use crate::query::Statement;
 use crate::row::PgRow;
-use crate::session::{self, Change};
+use crate::session::{self, Change, Others};
 use crate::settings::Pooler;
 use crate::slow::SlowStatements;
 use crate::statements::Statements;
@@ -68,8 +68,8 @@ pub(crate) struct Connection {
     session_changed: AtomicBool,
     /// Whether it did so in a way that only the end of the session undoes.
     session_spoilt: AtomicBool,
-    /// Whether others use the session at the same time, so that nobody may change it.
-    session_shared: bool,
+    /// Who else has the session, so that nobody may change it.
+    session_others: Others,
     /// Whether this connection is at its end, though the socket may not have heard of it.
     broken: AtomicBool,
     /// The task that drives the socket.
@@ -128,7 +128,10 @@ impl Connection {
             in_transaction: AtomicBool::new(false),
             session_changed: AtomicBool::new(false),
             session_spoilt: AtomicBool::new(false),
-            session_shared: slow.is_some(),
+            session_others: Others {
+                now: slow.is_some(),
+                later: connector.pooler() != Pooler::None,
+            },
             broken: AtomicBool::new(false),
             driver: driver.abort_handle(),
             line: Line::default(),
@@ -458,15 +461,12 @@ impl Connection {
         self.in_transaction.store(open, Ordering::Relaxed);
     }
 
-    /// Notes whether an SQL text that is about to be sent changes the session.
-    fn note_change(&self, sql: &str) -> Result<bool> {
+    /// Notes whether an SQL text that is about to be sent changes the session; refuses it where
+    /// others would find it changed.
+    pub(crate) fn note_change(&self, sql: &str) -> Result<bool> {
         let Some(change) = session::change(sql) else { return Ok(false) };
-        if self.session_shared {
-            return Err(Error::mistranslated(format!(
-                "{} in raw SQL would change the session of others on the shared lane: use \
-                 Db::exclusive or Db::transaction",
-                change.word()
-            )));
+        if let Some(why) = self.session_others.refuse(change) {
+            return Err(Error::mistranslated(why));
         }
         self.session_changed.store(true, Ordering::Relaxed);
         if matches!(change, Change::Lasting(_)) {

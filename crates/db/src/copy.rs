@@ -67,6 +67,7 @@ impl Db {
             check(sql, "STDIN")?;
             let exclusive = self.take_exclusive(Work::Copy).await?;
             let connection = exclusive.connection();
+            connection.note_change(sql)?;
             let copy = async {
                 keep_session(connection).await.map_err(CopyInError::ours)?;
                 let sink = connection.client().copy_in::<_, Bytes>(sql).await?;
@@ -125,6 +126,7 @@ impl Db {
             check(&sql, "STDOUT")?;
             let (place, exclusive) = db.take_for_stream().await?;
             let connection = exclusive.connection();
+            connection.note_change(&sql)?;
             let running = connection.running();
             let began = Moment::now();
             let started = async {

@@ -150,12 +150,8 @@ impl Database {
         } else {
             tracing::info!(connections_max, why, "the size of the pool");
         }
-        // Streams have to leave connections to others.
-        let streams_max = self.0.settings.streams_max.min(connections_max - 1).max(1);
-        self.0.streams.set_places(streams_max);
         for replica in self.0.replicas.servers() {
             replica.database.0.pool.resize(*connections_max);
-            replica.database.0.streams.set_places(streams_max);
         }
         // It is called once.
         let _ = self.0.pool_size.set(size);
@@ -358,8 +354,15 @@ impl Db {
         self.shard.0.lane.is_up()
     }
 
+    /// The gate in front of streams, which have to leave connections to others, however many
+    /// there may be at the moment.
     pub(crate) fn streams(&self) -> &Entrance {
-        &self.inner().streams
+        let Inner { streams, pool, settings, .. } = self.inner();
+        let places = settings.streams_max.min(pool.connections_max().saturating_sub(1)).max(1);
+        if streams.limits().places != places {
+            streams.set_places(places);
+        }
+        streams
     }
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
@@ -526,7 +529,8 @@ fn first_row<U, Q: Yields<U>>(db: &Db, query: Q) -> impl Future<Output = Result<
     db.first_row::<U, Q>(query.into_statement())
 }
 
-fn rows<U, Q: Yields<U>>(db: &Db, query: Q) -> impl Future<Output = Result<Vec<U>>> {
+/// All rows, for who has said already that it waits aside.
+pub(crate) fn rows<U, Q: Yields<U>>(db: &Db, query: Q) -> impl Future<Output = Result<Vec<U>>> {
     db.rows::<U, Q>(query.into_statement())
 }
 

@@ -232,6 +232,11 @@ impl Cause {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Cause {
         Cause(Arc::from(error.into()))
     }
+
+    /// The error, if it is one of these.
+    pub(crate) fn of<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
 }
 
 impl fmt::Debug for Cause {

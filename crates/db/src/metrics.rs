@@ -1,6 +1,7 @@
 //! What is measured about the way to Postgres: how long it takes to get there, to be answered,
 //! and in which state connections come back.
 
+use tenfold_context::Moment;
 use tenfold_telemetry::metrics::{Counter, Family, Histogram, Registry};
 
 use crate::abandoned::{Abandoned, NO_ROUTE};
@@ -155,7 +156,7 @@ impl DatabaseMetrics {
 /// What is measured about the exclusive lane.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolMetrics {
-    pub(crate) wait: Histogram,
+    pub(crate) wait: WaitMetrics,
     pub(crate) hold: Histogram,
     pub(crate) abandoned: Abandoned,
     returned: Family<Counter>,
@@ -170,11 +171,7 @@ impl PoolMetrics {
     fn new(registry: &Registry, abandoned: Abandoned) -> PoolMetrics {
         PoolMetrics {
             abandoned,
-            wait: registry.histogram(
-                "tenfold_db_pool_wait_seconds",
-                "Time that requests waited for a connection of their own, for it to be made included.",
-                &[],
-            ),
+            wait: WaitMetrics::new(registry),
             hold: registry.histogram(
                 "tenfold_db_pool_hold_seconds",
                 "Time that a connection was in one request's hands.",
@@ -228,5 +225,57 @@ impl PoolMetrics {
 
     pub(crate) fn connected(&self, succeeded: bool) {
         self.connects.with(&[if succeeded { "success" } else { "failure" }]).increment();
+    }
+}
+
+/// How long requests waited for a connection of their own, by what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitMetrics {
+    served: Histogram,
+    refused: Histogram,
+    left: Histogram,
+}
+
+impl WaitMetrics {
+    fn new(registry: &Registry) -> WaitMetrics {
+        let histogram = |outcome| {
+            registry.histogram(
+                "tenfold_db_pool_wait_seconds",
+                "Time that requests waited for a connection of their own, for it to be made included: until they had it, were refused, or left.",
+                &[("outcome", outcome)],
+            )
+        };
+        WaitMetrics {
+            served: histogram("served"),
+            refused: histogram("refused"),
+            left: histogram("left"),
+        }
+    }
+
+    /// Somebody waits from now on.
+    pub(crate) fn begin(&self) -> Wait<'_> {
+        Wait { since: Moment::now(), outcome: &self.left, metrics: self }
+    }
+}
+
+/// Somebody who waits for a connection. Dropped, the wait is over.
+pub(crate) struct Wait<'a> {
+    since: Moment,
+    /// Where it is recorded: it has left as long as nothing else is known.
+    outcome: &'a Histogram,
+    metrics: &'a WaitMetrics,
+}
+
+impl Wait<'_> {
+    /// It has been served, or hears that error.
+    pub(crate) fn ended(mut self, error: Option<&Error>) {
+        let WaitMetrics { served, refused, .. } = self.metrics;
+        self.outcome = if error.is_some() { refused } else { served };
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.outcome.record(Moment::now().since(self.since));
     }
 }

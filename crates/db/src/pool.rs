@@ -30,7 +30,7 @@ use crate::connect::Connector;
 use crate::connection::{Connection, Left};
 use crate::error::{Error, Lane, Result};
 use crate::metrics::PoolMetrics;
-use crate::settings::DatabaseSettings;
+use crate::settings::{DatabaseSettings, Pooler};
 use crate::transaction::idle_in_transaction_max;
 
 use book::{Blame, Book, Bounds, Step, Want};
@@ -105,12 +105,11 @@ impl Pool {
 
     /// A connection for the caller alone, waiting for one until the context's deadline.
     pub(crate) async fn take(&self, context: &Context, work: Work) -> Result<Exclusive> {
-        let asked = Moment::now();
-        let permit = self.0.entrance.enter(context).await;
-        let permit = permit.map_err(|refusal| self.refused(refusal))?;
-        let loan = self.borrow(context, work).await.inspect_err(|error| self.count(error))?;
+        let wait = self.0.metrics.wait.begin();
+        let entered = self.enter(context, work).await;
+        wait.ended(entered.as_ref().err());
+        let (loan, permit) = entered.inspect_err(|error| self.count(error))?;
         let taken = Moment::now();
-        self.0.metrics.wait.record(taken.since(asked));
         Ok(Exclusive { held: Some(Held { loan, permit, taken, context: context.clone() }) })
     }
 
@@ -128,7 +127,7 @@ impl Pool {
     pub(crate) fn resize(&self, connections_max: usize) {
         let before = self.book().resize(connections_max);
         self.0.canceller.resize(before, connections_max);
-        self.0.entrance.set_places(connections_max);
+        self.fit();
         self.settle();
     }
 
@@ -146,12 +145,19 @@ impl Pool {
     /// A cancellation that comes before Postgres has begun with the statement hits nothing, and
     /// the statement runs on, with all its locks, even if the connection is closed. So it is
     /// cancelled again until what was sent behind it is answered.
+    ///
+    /// Behind a pooler it has a moment to end by itself first, as a COPY does whose rows have
+    /// ended early: cancelled at that very moment it is answered once more than PgBouncer (1.24)
+    /// counts, and from then on everybody hears the answers of others.
     pub(crate) async fn stop_then(&self, connection: &Arc<Connection>, sql: &str) -> Result<()> {
         let mut again = CANCEL_AGAIN_MIN;
+        let mut may_end = self.0.connector.pooler() != Pooler::None;
         loop {
             let mut batch = pin!(connection.batch(sql));
             loop {
-                self.0.canceller.cancel(connection).await?;
+                if !std::mem::take(&mut may_end) {
+                    self.0.canceller.cancel(connection).await?;
+                }
                 match tokio::time::timeout(again, &mut batch).await {
                     // It hit this one instead.
                     Ok(Err(error)) if is_cancelled(&error) => break,
@@ -168,7 +174,7 @@ impl Pool {
 
     /// How many connections there may be.
     pub(crate) fn connections_max(&self) -> usize {
-        self.book().bounds().connections_max
+        self.book().connections_max()
     }
 
     /// How many connections are in somebody's hands, or are cleaned after that.
@@ -183,6 +189,13 @@ impl Pool {
 
     pub(crate) fn idle_count(&self) -> usize {
         self.book().idle_count()
+    }
+
+    /// A place, and a connection for it.
+    async fn enter(&self, context: &Context, work: Work) -> Result<(Loan, Permit)> {
+        let permit = self.0.entrance.enter(context).await;
+        let permit = permit.map_err(|refusal| self.refused(refusal))?;
+        Ok((self.borrow(context, work).await?, permit))
     }
 
     /// A connection for somebody who has a place.
@@ -207,6 +220,15 @@ impl Pool {
         }
     }
 
+    /// Lets as many in as there may be connections. Who comes too late with an old figure is
+    /// corrected by the keeper.
+    fn fit(&self) {
+        let connections_max = self.book().connections_max();
+        if self.0.entrance.limits().places != connections_max {
+            self.0.entrance.set_places(connections_max);
+        }
+    }
+
     /// Why somebody did not get in, as far as that can be said.
     fn refused(&self, refusal: Refusal) -> Error {
         let mut blamed = None;
@@ -227,8 +249,23 @@ impl Pool {
         if let Some(Blame { holder, refused: Some(refused) }) = blamed {
             holder::say_blamed(&holder, refused);
         }
-        self.count(&error);
         error
+    }
+
+    /// Why somebody who had a place had no connection when the deadline came.
+    fn late(&self, waited: Duration) -> Error {
+        let (unreachable, is_full) = {
+            let book = self.book();
+            (book.unreachable(), book.is_full())
+        };
+        match unreachable {
+            Some(cause) => Error::Unreachable { cause },
+            // It was let in when there were to be more, and waited for those of others.
+            None if is_full => self.refused(Refusal::Late { waited }),
+            None => Error::unreachable(
+                "a connection was being made, and was not there when the deadline came",
+            ),
+        }
     }
 
     /// Counts somebody who got no connection.

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error as RustlsError};
+use tokio_postgres::error::SqlState;
 
 use crate::error::Cause;
 use crate::tls::Tls;
@@ -29,6 +30,12 @@ impl fmt::Display for ConnectError {
 }
 
 impl StdError for ConnectError {}
+
+/// Whether a server is there and takes no more connections.
+pub(crate) fn is_full(cause: &Cause) -> bool {
+    let is_full = |tried: &(String, Refused)| matches!(tried.1, Refused::Full(_));
+    cause.of::<ConnectError>().is_some_and(|error| error.tried.iter().any(is_full))
+}
 
 /// Why one server is out of the question.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,8 @@ pub(crate) enum Refused {
          if it lends them for longer)"
     )]
     Pooler(String),
+    #[error("it takes no more connections: {0}")]
+    Full(String),
     #[error("is {is}, and target_session_attrs={wanted} wants another")]
     Role { is: &'static str, wanted: &'static str },
     #[error("{0}")]
@@ -77,6 +86,13 @@ impl Refused {
             None => match error.as_db_error() {
                 Some(said) if said.message().contains("unsupported startup parameter") => {
                     Refused::Pooler(said.message().to_owned())
+                }
+                // PgBouncer has one code for all that it does not like.
+                Some(said)
+                    if said.code() == &SqlState::TOO_MANY_CONNECTIONS
+                        || said.message().contains("no more connections allowed") =>
+                {
+                    Refused::Full(said.message().to_owned())
                 }
                 _ => Refused::Driver(Cause::new(error)),
             },

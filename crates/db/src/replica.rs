@@ -140,6 +140,7 @@ impl ReplicaReads {
     /// The rows of a query in chunks, as [`Db::stream_by_key`]: all of the one that serves the
     /// first chunk, however far behind it is when the last one is read; if it is lost meanwhile,
     /// the primary goes on with the chunk that it did not give.
+    #[track_caller]
     pub fn stream_by_key<U, K, Q, C, G>(
         &self,
         chunk: C,

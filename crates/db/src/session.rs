@@ -3,7 +3,7 @@
 //!
 //! Only raw SQL can do so, and each text is looked at before it is sent for the first time, so
 //! that the usual statement, which is prepared already, pays nothing. A function of one's own that
-//! does such a thing is not seen through; DO and CALL are taken to do it.
+//! does such a thing is not seen through; DO and CALL are taken to do it, where it can be undone.
 
 /// Makes a session as it was when it began, but for prepared statements, which are ours: what
 /// `DISCARD ALL` does without `DEALLOCATE ALL` and `DISCARD PLANS`.
@@ -15,14 +15,47 @@ pub(crate) const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RE
 pub(crate) enum Change {
     /// Something that [`RESET`] undoes.
     Undone(&'static str),
+    /// The same, if anything: what it does is written elsewhere.
+    Perhaps(&'static str),
     /// Something that only the end of the session undoes, or that is about statements of ours.
     Lasting(&'static str),
 }
 
 impl Change {
-    pub(crate) fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
-            Change::Undone(word) | Change::Lasting(word) => word,
+            Change::Undone(word) | Change::Perhaps(word) | Change::Lasting(word) => word,
+        }
+    }
+}
+
+/// Who else has a session, beside whoever runs a statement in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Others {
+    /// Others use it at the same time: it is one of the shared lane.
+    pub(crate) now: bool,
+    /// A pooler lends it to others afterwards, and nobody undoes there what was done to it.
+    pub(crate) later: bool,
+}
+
+impl Others {
+    /// Why a change may not be, if it may not.
+    pub(crate) fn refuse(self, change: Change) -> Option<String> {
+        let word = change.word();
+        let is_certain = !matches!(change, Change::Perhaps(_));
+        if self.later && is_certain {
+            Some(format!(
+                "{word} in raw SQL would change the session of others, to whom the pooler lends it \
+                 next (database.pooler): use what ends with the transaction, such as SET LOCAL, \
+                 pg_advisory_xact_lock or ON COMMIT DROP in Db::transaction"
+            ))
+        } else if self.now {
+            Some(format!(
+                "{word} in raw SQL would change the session of others on the shared lane: use \
+                 Db::exclusive or Db::transaction"
+            ))
+        } else {
+            None
         }
     }
 }
@@ -39,56 +72,129 @@ const LOCKS: [&str; 4] = [
 pub(crate) fn change(sql: &str) -> Option<Change> {
     let mut words = Words(sql);
     let first = words.next()?;
-    let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
-    let rest = words.clone();
-    let next = || rest.clone().next().unwrap_or("");
     for word in ["PREPARE", "DEALLOCATE", "DISCARD", "LOAD"] {
         if is(first, word) {
             return Some(Change::Lasting(word));
         }
     }
-    for word in ["RESET", "LISTEN", "UNLISTEN", "DECLARE", "DO", "CALL"] {
+    for word in ["DO", "CALL"] {
+        if is(first, word) {
+            return Some(Change::Perhaps(word));
+        }
+    }
+    for word in ["RESET", "LISTEN", "UNLISTEN"] {
         if is(first, word) {
             return Some(Change::Undone(word));
         }
     }
     if is(first, "SET") {
         let ends_with_transaction =
-            ["LOCAL", "TRANSACTION", "CONSTRAINTS"].iter().any(|word| is(next(), word));
+            ["LOCAL", "TRANSACTION", "CONSTRAINTS"].iter().any(|word| words.clone().begins([word]));
         return (!ends_with_transaction).then_some(Change::Undone("SET"));
     }
-    let is_temporary = |word: &str| is(word, "TEMP") || is(word, "TEMPORARY");
-    // CREATE OR REPLACE TEMP VIEW, CREATE LOCAL TEMPORARY TABLE
-    if is(first, "CREATE") && rest.clone().take(3).any(is_temporary) {
-        return Some(Change::Undone("CREATE TEMPORARY"));
+    if is(first, "DECLARE") && words.clone().has(["WITH", "HOLD"]) {
+        return Some(Change::Undone("DECLARE"));
     }
-    let (mut earlier, mut before) = ("", first);
-    while let Some(word) = words.next() {
-        let selects_into = is(before, "INTO") && !is(earlier, "INSERT") && !is(earlier, "MERGE");
-        if selects_into && is_temporary(word) {
+    // EXPLAIN ANALYZE CREATE TABLE … AS makes the table.
+    let may_create = is(first, "CREATE") || is(first, "EXPLAIN");
+    let (mut before, mut at) = ("", Some(first));
+    while let Some(word) = at {
+        let rest = words.clone();
+        if may_create
+            && is(word, "CREATE")
+            && rest.clone().creates_temporary()
+            && !rest.clone().has(["ON", "COMMIT", "DROP"])
+        {
+            return Some(Change::Undone("CREATE TEMPORARY"));
+        }
+        let selects_into = is(word, "INTO") && !is(before, "INSERT") && !is(before, "MERGE");
+        if selects_into && rest.clone().names_temporary() {
             return Some(Change::Undone("INTO TEMPORARY"));
         }
-        if let Some(lock) = LOCKS.into_iter().find(|lock| is(word, lock)) {
-            return Some(Change::Undone(lock));
+        if is(word, "UPDATE") && rest.clone().updates("pg_settings") {
+            return Some(Change::Undone("UPDATE pg_settings"));
         }
-        if is(word, "set_config") && !words.clone().says_local() {
-            return Some(Change::Undone("set_config"));
+        if rest.clone().begins(["("]) {
+            if let Some(lock) = LOCKS.into_iter().find(|lock| is_name(word, lock)) {
+                return Some(Change::Undone(lock));
+            }
+            if is_name(word, "set_config") && !rest.says_local() {
+                return Some(Change::Undone("set_config"));
+            }
         }
-        (earlier, before) = (before, word);
+        (before, at) = (word, words.next());
     }
     None
 }
 
-/// The words of an SQL text, and its signs, but for what stands in quotes or comments.
-pub(crate) fn words(sql: &str) -> impl Iterator<Item = &str> {
-    Words(sql)
+fn is(word: &str, other: &str) -> bool {
+    word.eq_ignore_ascii_case(other)
+}
+
+/// Whether a word is that name, quoted or not.
+fn is_name(word: &str, name: &str) -> bool {
+    match word.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"') == Some(name),
+        None => is(word, name),
+    }
 }
 
 /// The words of an SQL text, and its signs, but for what stands in quotes or comments.
+pub(crate) fn words(sql: &str) -> impl Iterator<Item = &str> {
+    Words(sql).filter(|word| !word.starts_with('"'))
+}
+
+/// The words of an SQL text, its signs, and its names in quotes with their quotes; no text and no
+/// comment.
 #[derive(Clone)]
 struct Words<'a>(&'a str);
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    /// Whether these words come first.
+    fn begins<const N: usize>(mut self, wanted: [&str; N]) -> bool {
+        wanted.iter().all(|wanted| self.next().is_some_and(|word| is(word, wanted)))
+    }
+
+    /// Whether these words come somewhere, one after the other.
+    fn has<const N: usize>(mut self, wanted: [&str; N]) -> bool {
+        loop {
+            if self.clone().begins(wanted) {
+                return true;
+            }
+            if self.next().is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// The next word that is none of these.
+    fn after(&mut self, skipped: &[&str]) -> &'a str {
+        self.find(|word| !skipped.iter().any(|skipped| is(word, skipped))).unwrap_or("")
+    }
+
+    /// Whether what follows CREATE is made for the session: it says so (as in OR REPLACE TEMP
+    /// VIEW, or LOCAL TEMPORARY TABLE), or names the schema of such things.
+    fn creates_temporary(mut self) -> bool {
+        let named = self.clone().any(is_temporary_schema);
+        let kind = self.after(&["OR", "REPLACE", "LOCAL", "GLOBAL"]);
+        is_temporary(kind) || named
+    }
+
+    /// Whether what follows INTO is a table of the session.
+    fn names_temporary(mut self) -> bool {
+        let target = self.after(&["TABLE", "LOCAL", "GLOBAL"]);
+        is_temporary(target) || is_temporary_schema(target)
+    }
+
+    /// Whether what follows UPDATE is that table or view of Postgres itself.
+    fn updates(mut self, table: &str) -> bool {
+        let mut target = self.after(&["ONLY"]);
+        if is_name(target, "pg_catalog") && self.next() == Some(".") {
+            target = self.next().unwrap_or("");
+        }
+        is_name(target, table)
+    }
+
     /// Whether the arguments that follow say that a setting ends with the transaction: `true`
     /// is the last of them.
     fn says_local(self) -> bool {
@@ -119,8 +225,12 @@ impl<'a> Iterator for Words<'a> {
                 self.0 = text.find('\n').map_or("", after);
             } else if text.starts_with("/*") {
                 self.0 = after(comment_length(text));
-            } else if first == '\'' || first == '"' {
+            } else if first == '\'' {
                 self.0 = after(quoted_length(text, first, false));
+            } else if first == '"' {
+                let (name, rest) = text.split_at(quoted_length(text, first, false));
+                self.0 = rest;
+                return Some(name);
             } else if first == '$'
                 && let Some(length) = dollar_quoted_length(text)
             {
@@ -145,6 +255,17 @@ impl<'a> Iterator for Words<'a> {
             }
         }
     }
+}
+
+fn is_temporary(word: &str) -> bool {
+    is(word, "TEMP") || is(word, "TEMPORARY")
+}
+
+/// Each session has one of its own, which is also known by a number.
+fn is_temporary_schema(word: &str) -> bool {
+    const NAME: &str = "pg_temp";
+    let number = word.trim_matches('"').get(..NAME.len());
+    number.is_some_and(|start| is(start, NAME))
 }
 
 fn is_of_word(c: char) -> bool {
@@ -218,15 +339,35 @@ mod tests {
             ("SELECT pg_advisory_lock($1)", "pg_advisory_lock"),
             ("SELECT PG_TRY_ADVISORY_LOCK_SHARED(1, 2)", "pg_try_advisory_lock_shared"),
             ("SELECT 1 FROM t WHERE pg_catalog.pg_try_advisory_lock(id)", "pg_try_advisory_lock"),
+            ("SELECT \"pg_catalog\".\"pg_advisory_lock\" ($1)", "pg_advisory_lock"),
+            ("SELECT \"set_config\"('a', 'b', false)", "set_config"),
+            ("COPY (SELECT set_config('a', 'b', false)) TO STDOUT", "set_config"),
+            ("UPDATE pg_settings SET setting = '1'", "UPDATE pg_settings"),
+            ("update only \"pg_catalog\".\"pg_settings\" set setting = $1", "UPDATE pg_settings"),
             ("CREATE TEMP TABLE t (a int)", "CREATE TEMPORARY"),
+            ("CREATE TEMP TABLE t (a int) ON COMMIT DELETE ROWS", "CREATE TEMPORARY"),
+            ("CREATE LOCAL TEMPORARY TABLE t (a int)", "CREATE TEMPORARY"),
+            ("CREATE TABLE pg_temp.t (a int)", "CREATE TEMPORARY"),
+            ("CREATE TABLE \"pg_temp\".\"t\" (a int)", "CREATE TEMPORARY"),
+            ("CREATE FUNCTION pg_temp_3.f() RETURNS int AS '' LANGUAGE sql", "CREATE TEMPORARY"),
+            ("CREATE VIEW v AS SELECT * FROM pg_temp.t", "CREATE TEMPORARY"),
+            ("EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1", "CREATE TEMPORARY"),
+            (
+                "CREATE TEMP TABLE t ON COMMIT DROP AS SELECT pg_advisory_lock(1)",
+                "pg_advisory_lock",
+            ),
+            ("SELECT * INTO pg_temp.x FROM y", "INTO TEMPORARY"),
+            ("SELECT * INTO TABLE pg_temp.x FROM y", "INTO TEMPORARY"),
+            ("SELECT * INTO LOCAL TEMPORARY x FROM y", "INTO TEMPORARY"),
             ("create or replace temporary view v as select 1", "CREATE TEMPORARY"),
             ("SELECT * INTO TEMP x FROM y", "INTO TEMPORARY"),
             ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE"),
-            ("DO $$ BEGIN PERFORM 1; END $$", "DO"),
-            ("CALL anything()", "CALL"),
             ("SELECT E'it\\'s', pg_advisory_lock(1)", "pg_advisory_lock"),
         ] {
             assert_eq!(change(sql), Some(Change::Undone(word)), "{sql:?}");
+        }
+        for (sql, word) in [("DO $$ BEGIN PERFORM 1; END $$", "DO"), ("CALL anything()", "CALL")] {
+            assert_eq!(change(sql), Some(Change::Perhaps(word)), "{sql:?}");
         }
         for (sql, word) in [
             ("PREPARE a AS SELECT 1", "PREPARE"),
@@ -235,6 +376,23 @@ mod tests {
             ("LOAD 'auto_explain'", "LOAD"),
         ] {
             assert_eq!(change(sql), Some(Change::Lasting(word)), "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn who_else_has_the_session_decides_what_may_be() {
+        let refused = |now, later, change| {
+            let why = Others { now, later }.refuse(change);
+            why.map(|why| if why.contains("pooler") { "pooler" } else { "lane" })
+        };
+        let (set, call) = (Change::Undone("SET"), Change::Perhaps("CALL"));
+        for (change, expected) in [
+            (set, [None, Some("lane"), Some("pooler"), Some("pooler")]),
+            (call, [None, Some("lane"), None, Some("lane")]),
+            (Change::Lasting("LOAD"), [None, Some("lane"), Some("pooler"), Some("pooler")]),
+        ] {
+            let all = [(false, false), (true, false), (false, true), (true, true)];
+            assert_eq!(all.map(|(now, later)| refused(now, later, change)), expected);
         }
     }
 
@@ -258,6 +416,14 @@ mod tests {
             "set transaction isolation level serializable",
             "SET CONSTRAINTS ALL DEFERRED",
             "CREATE TABLE t (temp int)",
+            "CREATE TABLE temp (t int)",
+            "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
+            "CREATE TABLE pg_temp.t ON COMMIT DROP AS SELECT 1",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1",
+            "INSERT INTO pg_temp.t VALUES (1)",
+            "UPDATE t SET a = (SELECT setting FROM pg_settings LIMIT 1)",
+            "SELECT pg_advisory_lock, \"set_config\" FROM t",
             "CREATE FUNCTION f() RETURNS int AS $$ SELECT pg_advisory_lock(1) $$ LANGUAGE sql",
             "WITH setting AS (SELECT 1) SELECT * FROM setting",
             "VALUES ('unclosed",

@@ -104,6 +104,7 @@ impl Db {
     ///
     /// The stream ends at the first empty chunk. Rows that change while it runs are seen as each
     /// chunk finds them. Each chunk has as long as the whole request had at first.
+    #[track_caller]
     pub fn stream_by_key<U, K, Q, C, G>(
         &self,
         chunk: C,
@@ -121,6 +122,7 @@ impl Db {
 
     /// The same of a replica, if there is one; from the chunk on with which the replica is lost,
     /// of this one.
+    #[track_caller]
     pub(crate) fn stream_by_key_or_of<U, K, Q, C, G>(
         &self,
         replica: Option<&Db>,
@@ -135,14 +137,16 @@ impl Db {
         G: Fn(&U) -> K + Send + 'static,
     {
         let chunks = Chunks::new(self, replica, chunk, key);
-        stream::try_unfold(chunks, |mut chunks| async move {
+        let rows = stream::try_unfold(chunks, |mut chunks| async move {
             let rows = chunks.next::<U, Q>().await?;
             if rows.is_empty() {
                 return Ok::<_, Error>(None);
             }
             Ok(Some((stream::iter(rows.into_iter().map(Ok)), chunks)))
-        })
-        .try_flatten()
+        });
+        // Here the place of the call is known; its chunks are asked for somewhere else.
+        let begins = aside::aside("a stream", std::future::ready(rows.try_flatten()));
+        stream::once(begins).flatten()
     }
 
     /// A connection for a stream, and the place of one of the few.

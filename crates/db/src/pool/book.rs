@@ -4,6 +4,7 @@
 //! Decides from values and a time, and does nothing itself: what is to be done comes out as
 //! [`Step`]s, which whoever holds the lock takes out and does without it.
 
+mod ceiling;
 mod oldest;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,9 @@ use tokio::sync::oneshot;
 
 use super::holder::{Holder, Holding};
 use crate::error::Cause;
+
+use ceiling::Ceiling;
+pub(super) use ceiling::Full;
 
 /// Connections that may be made at once. Each is a process that Postgres has to start, and after
 /// a restart all of its clients want theirs at the same moment.
@@ -144,7 +148,20 @@ pub(super) struct Book<C> {
     /// Connections that are being made, one that waits before it tries again among them.
     opening: usize,
     reach: Reach,
+    /// Set while the server takes fewer connections than there may be.
+    ceiling: Option<Ceiling>,
     closed: bool,
+}
+
+/// What becomes of a connection that has been made.
+#[derive(Debug)]
+pub(super) struct Opened<C> {
+    /// For how long none could be made, if that is over.
+    pub(super) was_down: Option<Duration>,
+    /// For how long the server took too few, if that is over.
+    pub(super) was_full: Option<Duration>,
+    /// The connection, if it is not wanted any more.
+    pub(super) closing: Option<Member<C>>,
 }
 
 impl<C: Link> Book<C> {
@@ -157,6 +174,7 @@ impl<C: Link> Book<C> {
             wanting: VecDeque::new(),
             opening: 0,
             reach: Reach::Up,
+            ceiling: None,
             closed: false,
         }
     }
@@ -248,14 +266,8 @@ impl<C: Link> Book<C> {
         lent.member
     }
 
-    /// A connection has been made. Says for how long none could be, and gives the connection out
-    /// again if it is not wanted any more.
-    pub(super) fn opened(
-        &mut self,
-        now: Moment,
-        connection: C,
-        home: ThreadId,
-    ) -> (Option<Duration>, Option<Member<C>>) {
+    /// A connection has been made.
+    pub(super) fn opened(&mut self, now: Moment, connection: C, home: ThreadId) -> Opened<C> {
         self.opening -= 1;
         let was_down = match std::mem::replace(&mut self.reach, Reach::Up) {
             Reach::Up => None,
@@ -266,10 +278,10 @@ impl<C: Link> Book<C> {
         let member =
             Member { connection, home, ends: now + lifetime, idle_since: now, well_at: now };
         if self.closed {
-            return (was_down, Some(member));
+            return Opened { was_down, was_full: None, closing: Some(member) };
         }
         self.idle.push(member);
-        (was_down, None)
+        Opened { was_down, was_full: self.rise(now), closing: None }
     }
 
     /// An attempt to connect has failed. Says whether that is news, and whether whoever made it
@@ -368,7 +380,7 @@ impl<C: Link> Book<C> {
     /// Whoever has had a connection for longest, if at least a quarter of all connections are
     /// held for too long: with fewer, those who wait would wait anyway.
     pub(super) fn culprit(&mut self, now: Moment) -> Option<Blame> {
-        let (hold_max, connections_max) = (self.bounds.hold_max, self.bounds.connections_max);
+        let (hold_max, connections_max) = (self.bounds.hold_max, self.connections_max());
         let held_too_long = |out: &&mut Out<C>| now.since(out.since) >= hold_max;
         let mut culprits = self.out.values_mut().take_while(held_too_long);
         let longest = culprits.find(|out| out.holding.is_some())?;
@@ -442,7 +454,7 @@ impl<C: Link> Book<C> {
             Reach::Up => OPENING_MAX,
             Reach::Down { .. } => 1,
         };
-        !self.closed && self.opening < opening_max && self.count() < self.bounds.connections_max
+        !self.closed && self.opening < opening_max && self.count() < self.connections_max()
     }
 }
 

@@ -46,6 +46,8 @@ async fn keep(pool: Weak<Inner>, tick: Duration) {
         name_overdue(&pool, now);
         let swept = pool.book().sweep(now);
         drop(swept);
+        pool.book().try_more(now);
+        pool.fit();
         pool.settle();
         let doubtful = pool.book().doubtful(now);
         join_all(doubtful.into_iter().map(|lent| check(Loan::new(lent, &pool)))).await;

@@ -75,12 +75,13 @@ impl Drop for Loan {
 /// has left goes on to the next.
 pub(super) struct Waiting {
     answer: oneshot::Receiver<Answer<Arc<Connection>>>,
+    since: Moment,
     pool: Pool,
 }
 
 impl Waiting {
     pub(super) fn new(answer: oneshot::Receiver<Answer<Arc<Connection>>>, pool: &Pool) -> Waiting {
-        Waiting { answer, pool: pool.clone() }
+        Waiting { answer, since: Moment::now(), pool: pool.clone() }
     }
 
     pub(super) async fn loan(mut self, deadline: Deadline) -> Result<Loan> {
@@ -88,12 +89,7 @@ impl Waiting {
             Ok(Ok(Ok(lent))) => Ok(Loan::new(lent, &self.pool)),
             Ok(Ok(Err(cause))) => Err(Error::Unreachable { cause }),
             Ok(Err(_forgotten)) => Err(Error::Closed),
-            Err(_elapsed) => Err(match self.pool.book().unreachable() {
-                Some(cause) => Error::Unreachable { cause },
-                None => Error::unreachable(
-                    "a connection was being made, and was not there when the deadline came",
-                ),
-            }),
+            Err(_elapsed) => Err(self.pool.late(Moment::now().since(self.since))),
         }
     }
 }

@@ -7,10 +7,12 @@ use std::sync::{Arc, Weak};
 use tenfold_context::Moment;
 use tokio::runtime::Handle;
 
+use super::book::{Full, Opened};
 use super::{Inner, Pool};
 use crate::backoff::Backoff;
 use crate::connection::Connection;
 use crate::error::{Cause, Error};
+use crate::refused::is_full;
 
 /// Makes one connection, which is counted already. Its socket is driven where this is called: it
 /// is most likely to be wanted there again. False if it is not made: the event loop here has ended,
@@ -59,7 +61,8 @@ impl Maker {
         pool.0.metrics.connected(true);
         let home = std::thread::current().id();
         self.counted = false;
-        let (was_down, closing) = pool.book().opened(Moment::now(), connection, home);
+        let Opened { was_down, was_full, closing } =
+            pool.book().opened(Moment::now(), connection, home);
         drop(closing);
         if let Some(was_down) = was_down {
             tracing::info!(
@@ -68,6 +71,13 @@ impl Maker {
                 "postgres is there again"
             );
         }
+        if let Some(was_full) = was_full {
+            tracing::info!(
+                full_ms = was_full.as_millis() as u64,
+                "postgres takes as many connections as the pool may have again"
+            );
+        }
+        pool.fit();
         pool.settle();
     }
 
@@ -78,13 +88,31 @@ impl Maker {
             Error::Unreachable { cause } => cause,
             error => Cause::new(error),
         };
-        let (is_news, goes_on) = pool.book().failed(Moment::now(), cause.clone());
-        self.counted = goes_on;
-        if is_news {
-            tracing::warn!(cause = %cause, lane = "exclusive", "cannot connect to postgres");
-        }
+        let full = match is_full(&cause) {
+            true => pool.book().full(Moment::now()),
+            false => Full::Empty,
+        };
+        self.counted = match full {
+            Full::Empty => {
+                let (is_news, goes_on) = pool.book().failed(Moment::now(), cause.clone());
+                if is_news {
+                    tracing::warn!(cause = %cause, lane = "exclusive", "cannot connect to postgres");
+                }
+                goes_on
+            }
+            Full::Known => false,
+            Full::News { connections_max } => {
+                tracing::warn!(
+                    cause = %cause,
+                    connections_max,
+                    "postgres takes fewer connections than the pool may have"
+                );
+                false
+            }
+        };
+        pool.fit();
         pool.settle();
-        goes_on
+        self.counted
     }
 
     fn pool(&self) -> Option<Pool> {

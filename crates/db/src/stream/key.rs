@@ -11,7 +11,7 @@ use diesel::sql_types;
 use lru::LruCache;
 
 use super::ordering::{OrderColumn, ordering};
-use crate::database::Db;
+use crate::database::{Db, rows};
 use crate::error::{Error, Result};
 use crate::query::{Key, Statement, sql_of};
 use crate::row::{Origin, PgRow};
@@ -107,12 +107,12 @@ impl Unknown {
         let oids: Vec<u32> =
             columns.iter().filter(is_named).map(|origin| origin.table_oid).collect();
         let tables: Vec<Table> =
-            db.load(diesel::sql_query(TABLES).bind::<Array<sql_types::Oid>, _>(oids)).await?;
+            rows(db, diesel::sql_query(TABLES).bind::<Array<sql_types::Oid>, _>(oids)).await?;
         let resolved = resolve(&self.order, &columns, &tables);
         let (table, places) = resolved.map_err(Error::unusable_key)?;
         let by_table = |sql| diesel::sql_query(sql).bind::<sql_types::Oid, _>(table.oid);
-        let columns: Vec<Column> = db.load(by_table(COLUMNS)).await?;
-        let parts: Vec<IndexPart> = db.load(by_table(INDEXES)).await?;
+        let columns: Vec<Column> = rows(db, by_table(COLUMNS)).await?;
+        let parts: Vec<IndexPart> = rows(db, by_table(INDEXES)).await?;
         judge(table, &places, &columns, &indexes(parts)).map_err(Error::unusable_key)?;
         db.known_keys().known().put(self.key, ());
         Ok(())

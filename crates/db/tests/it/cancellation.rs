@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use tenfold_context::{Context, Deadline};
+use tenfold_context::{Context, Deadline, Moment};
 use tenfold_db::{Class, Error};
 
-use crate::kit::{Bench, Piece, backends, piece, pieces, sleep_ten_seconds};
+use crate::kit::{Bench, Piece, Times, backends, piece, pieces, sleep_ten_seconds};
 
 #[tokio::test]
 async fn a_dropped_statement_is_cancelled_and_its_connection_used_again() {
@@ -22,6 +22,31 @@ async fn a_dropped_statement_is_cancelled_and_its_connection_used_again() {
     assert_eq!(bench.exclusive().load::<bool>(quick).await.unwrap(), [true]);
     assert_eq!(bench.metric("tenfold_db_pool_connects_total{outcome=\"success\"}"), 1.0);
     assert_eq!(bench.metric("tenfold_db_pool_returned_total{state=\"running\"}"), 1.0);
+}
+
+/// It takes Postgres about a millisecond; the rest is a connection for the cancellation.
+#[tokio::test]
+async fn the_statement_of_who_leaves_is_gone_within_100_ms() {
+    let bench = Bench::with(|settings| settings.pool_max = 4).await;
+    let observer = bench.observer().await;
+    let active =
+        async || -> i64 { observer.query_one(&backends("active"), &[]).await.unwrap().get(0) };
+    let mut times = Times::default();
+    for round in 0..60 {
+        let at_once = 1 + round % 4;
+        let left: Vec<_> = (0..at_once)
+            .map(|_| bench.patient(Duration::from_secs(20)).exclusive())
+            .map(|db| tokio::spawn(async move { db.load::<bool>(sleep_ten_seconds()).await }))
+            .collect();
+        bench.until(&backends("active"), at_once).await;
+        left.iter().for_each(tokio::task::JoinHandle::abort);
+        let since = Moment::now();
+        while active().await > 0 {
+            assert!(Moment::now().since(since) < Duration::from_secs(5), "it still runs");
+        }
+        times.add(Moment::now().since(since));
+    }
+    times.assert_mostly_within(Duration::from_millis(100));
 }
 
 /// Waits until as much is counted as left behind by the route.

@@ -177,6 +177,29 @@ impl Bench {
     }
 }
 
+/// Times of the same thing, to be judged together: that each machine is late now and then must not
+/// fail a test, and that a thing takes ten times as long as it was promised must.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// Half of them are within what was promised, and all but one in a hundred within five times
+    /// of that.
+    #[track_caller]
+    pub(crate) fn assert_mostly_within(mut self, promised: Duration) {
+        self.0.sort_unstable();
+        let at = |share: f64| self.0[(share * (self.0.len() - 1) as f64) as usize];
+        let (half, most, all) = (at(0.5), at(0.99), at(1.0));
+        println!("half within {half:?}, 99 of 100 within {most:?}, all within {all:?}");
+        assert!(half <= promised, "half take up to {half:?}, {promised:?} was promised");
+        assert!(most <= promised * 5, "99 of 100 take up to {most:?}, {promised:?} was promised");
+    }
+}
+
 /// Backends of the service (not of the observers) in this state, as SQL.
 pub(crate) fn backends(state: &str) -> String {
     format!(

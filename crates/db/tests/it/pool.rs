@@ -1,10 +1,12 @@
 //! The pool itself: how connections are made, held, given back and looked after.
 
 mod connects;
+mod fewer;
 mod holds;
 mod returns;
 mod size;
 mod upkeep;
+mod waits;
 
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ struct Proxied {
     shard: ShardDatabase,
     registry: Registry,
     // Postgres goes last.
-    _bench: Bench,
+    bench: Bench,
 }
 
 impl Proxied {
@@ -37,7 +39,7 @@ impl Proxied {
         let registry = Registry::new();
         let database = Database::open(&settings, "proxied", &registry).await.unwrap();
         let shard = database.on_this_shard();
-        Proxied { proxy, shard, registry, _bench: bench }
+        Proxied { proxy, shard, registry, bench }
     }
 
     /// Somebody who wants a connection of their own, and waits that long.

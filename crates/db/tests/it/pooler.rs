@@ -1,6 +1,8 @@
 //! Behind the real PgBouncer in transaction pooling, where each transaction may come to another
 //! session of Postgres.
 
+mod carried;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -38,6 +40,29 @@ impl Pooled {
     }
 
     async fn lending(sessions: usize) -> Pooled {
+        Pooled::with(sessions, "").await
+    }
+
+    /// One that gives each session the prepared statements of whoever has it, and keeps so many
+    /// of them in each. An older one has one session to lend, so that there is nothing to carry.
+    async fn carrying(statements_max: usize) -> Pooled {
+        if !Pooled::carries() {
+            return Pooled::lending(1).await;
+        }
+        let setting = format!("max_prepared_statements = {statements_max}\n");
+        Pooled::with(SESSIONS, &setting).await
+    }
+
+    /// Whether the PgBouncer here can do so: from 1.21 on, which not every system has.
+    fn carries() -> bool {
+        let version = Command::new(tenfold_testkit::tool("pgbouncer")).arg("--version").output();
+        let version = String::from_utf8(version.unwrap().stdout).unwrap();
+        let mut numbers = version.trim_start_matches("PgBouncer ").split('.');
+        let mut number = || -> u32 { numbers.next().unwrap().parse().unwrap() };
+        (number(), number()) >= (1, 21)
+    }
+
+    async fn with(sessions: usize, more: &str) -> Pooled {
         let options = PostgresOptions { database: "bench".into(), ..PostgresOptions::default() };
         let postgres = Postgres::start(&options, &|_| {}).unwrap();
         let sockets = postgres.socket_directory();
@@ -55,7 +80,7 @@ impl Pooled {
              auth_type = any\n\
              pool_mode = transaction\n\
              default_pool_size = {sessions}\n\
-             max_client_conn = 200\n",
+             max_client_conn = 200\n{more}",
             sockets.display()
         );
         std::fs::write(&file, settings).unwrap();
@@ -151,16 +176,19 @@ const TABLES: &str = "
 async fn without_the_setting_the_error_names_it() {
     let pooled = Pooled::start().await;
     let said = open(&pooled.settings(Pooler::None)).await.unwrap_err().to_string();
-    assert!(said.contains("unsupported startup parameter: options"), "{said}");
+    assert!(said.contains("unsupported startup parameter"), "{said}");
     assert!(said.contains("database.pooler"), "{said}");
 }
 
 #[tokio::test]
 async fn many_share_few_sessions_on_every_lane_and_none_is_in_the_others_way() {
-    let pooled = Pooled::start().await;
+    many_share(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn many_share(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
     // Two services, whose statements would have the same names in the same sessions.
-    let mut settings = pooled.settings(Pooler::Transaction);
+    let mut settings = pooled.settings(pooler);
     // Twenty at once wait for two sessions.
     settings.transaction_budget = Duration::from_secs(10);
     let one = open(&settings).await.unwrap();
@@ -210,9 +238,12 @@ async fn many_share_few_sessions_on_every_lane_and_none_is_in_the_others_way() {
 /// COPY takes more than one message, and they all have to come to the same session.
 #[tokio::test]
 async fn copy_in_both_directions_comes_to_one_session() {
-    let pooled = Pooled::start().await;
+    copy_in_both_directions(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn copy_in_both_directions(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
-    let settings = pooled.settings(Pooler::Transaction);
+    let settings = pooled.settings(pooler);
     let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
     let tasks = (1..=16_i64).map(|task| {
         let db = patient(if task % 2 == 0 { &one } else { &two });
@@ -293,21 +324,69 @@ async fn nothing_is_left_behind_in_a_session_that_others_get() {
     assert_eq!(db.exclusive().first::<String>(timeout()).await.unwrap(), "0");
 }
 
-/// As with a PgBouncer that carries prepared statements over, which this one is too old for: with
-/// one session to lend there is nothing to carry.
+/// With one session to lend, whoever comes next has it.
 #[tokio::test]
-async fn where_prepared_statements_are_carried_over_they_have_names() {
+async fn what_would_change_the_session_of_others_is_refused() {
     let pooled = Pooled::lending(1).await;
     pooled.batch(TABLES).await;
-    let shard = open(&pooled.settings(Pooler::TransactionPrepared)).await.unwrap();
-    let db = patient(&shard);
-    for _ in 0..3 {
-        db.first::<(i64, i64, Word)>(counts::table.find(1_i64)).await.unwrap();
+    for pooler in [Pooler::Transaction, Pooler::TransactionPrepared] {
+        let shard = open(&pooled.settings(pooler)).await.unwrap();
+        let db = patient(&shard);
+        let refused = |outcome: Result<u64, Error>, sql: &str| {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.class(), Class::Mistake, "{sql}: {error}");
+            assert!(error.to_string().contains("database.pooler"), "{sql}: {error}");
+        };
+        for sql in [
+            "SET work_mem = '77MB'",
+            "SET ROLE pg_read_all_data",
+            "RESET ALL",
+            "DISCARD ALL",
+            "SELECT pg_advisory_lock(7)",
+            "SELECT pg_try_advisory_lock(7)",
+            "SELECT set_config('work_mem', '77MB', false)",
+            "UPDATE pg_settings SET setting = '79000' WHERE name = 'work_mem'",
+            "LISTEN news",
+            "PREPARE mine AS SELECT 1",
+            "CREATE TEMP TABLE notes (note text)",
+            "CREATE TABLE pg_temp.notes (note text)",
+            "DECLARE kept CURSOR WITH HOLD FOR SELECT 1",
+        ] {
+            let statement = || diesel::sql_query(sql);
+            refused(db.exclusive().execute(statement()).await, sql);
+            refused(db.execute(statement()).await, sql);
+            refused(db.transaction("sets", async |tx| tx.execute(statement()).await).await, sql);
+        }
+        let copies = "COPY (SELECT set_config('work_mem', '80MB', false)) TO STDOUT";
+        let copied = db.copy_out(copies).try_collect::<Vec<_>>().await;
+        refused(copied.map(|rows| rows.len() as u64), copies);
+
+        // What ends with the transaction, and what nobody can see through, may be.
+        let outcome = db.transaction("brief", async |tx| {
+            for sql in [
+                "SET LOCAL work_mem = '77MB'",
+                "SELECT pg_advisory_xact_lock(7)",
+                "SELECT set_config('work_mem', '78MB', true)",
+                "CREATE TEMP TABLE notes (note text) ON COMMIT DROP",
+                "INSERT INTO pg_temp.notes VALUES ('a')",
+                "DECLARE brief CURSOR FOR SELECT 1",
+                "DO $$ BEGIN PERFORM 1; END $$",
+            ] {
+                tx.execute(diesel::sql_query(sql)).await?;
+            }
+            Ok::<(), Error>(())
+        });
+        outcome.await.unwrap();
+        let left = "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') \
+             + (SELECT count(*) FROM pg_class WHERE relname = 'notes') \
+             + (SELECT count(*) FROM pg_cursors WHERE name <> '')";
+        let left = diesel::select(diesel::dsl::sql::<BigInt>(&format!("({left})")));
+        assert_eq!(db.first::<i64>(left).await.unwrap(), 0);
+        let says = |sql| diesel::select(diesel::dsl::sql::<Text>(sql));
+        let work_mem: String = db.first(says("current_setting('work_mem')")).await.unwrap();
+        assert_eq!(work_mem, "4MB");
+        assert_eq!(db.first::<String>(says("current_user::text")).await.unwrap(), "postgres");
     }
-    let statements = diesel::select(diesel::dsl::sql::<BigInt>(
-        "(SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%counts%')",
-    ));
-    assert_eq!(db.first::<i64>(statements).await.unwrap(), 1, "prepared once, under its name");
 }
 
 #[tokio::test]
@@ -332,9 +411,12 @@ async fn a_type_that_is_newer_than_the_connection_is_known_to_the_next() {
 
 #[tokio::test]
 async fn a_dropped_statement_and_a_dropped_transaction_leave_nothing_behind() {
-    let pooled = Pooled::start().await;
+    dropped_leave_nothing(&Pooled::start().await, Pooler::Transaction).await;
+}
+
+async fn dropped_leave_nothing(pooled: &Pooled, pooler: Pooler) {
     pooled.batch(TABLES).await;
-    let mut settings = pooled.settings(Pooler::Transaction);
+    let mut settings = pooled.settings(pooler);
     settings.transaction_budget = Duration::from_secs(10);
     let registry = Registry::new();
     let shard = Database::open(&settings, "test", &registry).await.unwrap().on_this_shard();

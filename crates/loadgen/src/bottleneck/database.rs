@@ -13,7 +13,8 @@ pub(super) fn pool(change: &Change) -> Option<Use> {
         "{held:.1} of the {} that there may be were in use on average",
         words::counted(most.round() as u64, "connection", "connections")
     );
-    if let Some((wait, requests)) = change.mean("tenfold_db_pool_wait_seconds", &[]) {
+    let served = [("outcome", "served")];
+    if let Some((wait, requests)) = change.mean("tenfold_db_pool_wait_seconds", &served) {
         let wait_ms = wait * 1e3;
         let requests = words::counted(requests.round() as u64, "request", "requests");
         evidence += &format!(", and {requests} waited {wait_ms:.1} ms for one on average");

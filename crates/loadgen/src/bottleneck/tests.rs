@@ -70,10 +70,10 @@ fn a_shard_that_never_sleeps_is_named() {
 
 #[test]
 fn a_pool_whose_connections_are_all_held_is_named() {
-    let before = "tenfold_db_pool_hold_seconds_sum 0\ntenfold_db_pool_wait_seconds_sum 0\n\
-                  tenfold_db_pool_wait_seconds_count 0\n";
-    let after = "tenfold_db_pool_hold_seconds_sum 7.8\ntenfold_db_pool_wait_seconds_sum 20\n\
-                 tenfold_db_pool_wait_seconds_count 400\n\
+    let before = "tenfold_db_pool_hold_seconds_sum 0\ntenfold_db_pool_wait_seconds_sum{outcome=\"served\"} 0\n\
+                  tenfold_db_pool_wait_seconds_count{outcome=\"served\"} 0\n";
+    let after = "tenfold_db_pool_hold_seconds_sum 7.8\ntenfold_db_pool_wait_seconds_sum{outcome=\"served\"} 20\n\
+                 tenfold_db_pool_wait_seconds_count{outcome=\"served\"} 400\n\
                  tenfold_db_pool_connections_max 8\n\
                  tenfold_db_pool_connections{state=\"used\"} 1\n\
                  tenfold_db_pool_refused_total{reason=\"full\"} 3\nprocess_cpu_seconds_total 0.3\n";
@@ -253,7 +253,7 @@ fn one_core_one_connection_and_one_request_are_not_many() {
         "its process used 0.98 of 1 core that GOMAXPROCS allows",
     );
     let pool = "tenfold_db_pool_hold_seconds_sum 0.9\ntenfold_db_pool_connections_max 1\n\
-                tenfold_db_pool_wait_seconds_sum 0.5\ntenfold_db_pool_wait_seconds_count 1\n";
+                tenfold_db_pool_wait_seconds_sum{outcome=\"served\"} 0.5\ntenfold_db_pool_wait_seconds_count{outcome=\"served\"} 1\n";
     check(
         [("", ""), ("", pool)],
         Resource::Pool,

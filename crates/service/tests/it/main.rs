@@ -4,5 +4,6 @@
 mod command_line;
 mod logs;
 mod mishaps;
+mod pool_size;
 mod stop;
 mod support;

@@ -89,7 +89,7 @@ impl Book<Fake> {
     fn with_idle(mut self, idle: usize) -> Book<Fake> {
         for _ in 0..idle {
             self.opening += 1;
-            assert!(self.opened(at(0), Fake::default(), here()).1.is_none());
+            assert!(self.opened(at(0), Fake::default(), here()).closing.is_none());
         }
         self
     }
@@ -158,7 +158,7 @@ fn one_tries_again_for_all_and_the_others_hear_of_it_at_once() {
         matches!(book.take(at(2)), Want::Unreachable(cause) if cause.to_string() == "still refused")
     );
     assert!(book.tries_again());
-    let (was_down, closing) = book.opened(at(5), Fake::default(), here());
+    let Opened { was_down, closing, .. } = book.opened(at(5), Fake::default(), here());
     assert_eq!((was_down, closing.is_none()), (Some(SECOND * 4), true));
     assert!(matches!(book.take(at(5)), Want::Ready { .. }));
 }
@@ -169,7 +169,7 @@ fn while_others_have_connections_theirs_are_waited_for() {
     let lent = book.lent(at(0));
     let mut waits = book.waits(at(0));
     assert_eq!(book.settle(at(0)), 1);
-    book.failed(at(0), Cause::new("too many clients"));
+    book.failed(at(0), Cause::new("refused"));
     book.settle(at(0));
     assert!(waits.try_recv().is_err(), "nothing yet");
     assert!(book.put(at(1), lent).is_none());
@@ -308,5 +308,70 @@ fn a_closed_book_gives_nothing_out() {
     assert_eq!(book.settle(at(0)), 0);
     assert!(matches!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
     assert!(book.put(at(0), lent).is_some());
-    assert!(book.opened(at(0), Fake::default(), here()).1.is_some());
+    assert!(book.opened(at(0), Fake::default(), here()).closing.is_some());
+}
+
+/// An attempt that the server refuses because it takes no more.
+fn refuse(book: &mut Book<Fake>, now: Moment) -> Full {
+    book.opening += 1;
+    book.full(now)
+}
+
+#[test]
+fn a_server_that_takes_fewer_is_believed_and_asked_for_more_after_ever_longer_pauses() {
+    let mut book = book(0, 8).with_idle(2);
+    let lent = [book.lent(at(0)), book.lent(at(0))];
+    let _waits: Vec<_> = (0..3).map(|_| book.waits(at(0))).collect();
+    assert_eq!(book.settle(at(0)), 3);
+    assert_eq!(book.full(at(1)), Full::News { connections_max: 2 }, "that is news");
+    assert_eq!(book.full(at(1)), Full::Known);
+    assert_eq!(book.full(at(1)), Full::Known);
+    assert!(book.is_full() && book.unreachable().is_none());
+    assert_eq!((book.connections_max(), book.settle(at(1))), (2, 0), "nobody tries");
+    book.try_more(at(1));
+    assert_eq!(book.settle(at(1)), 0, "not yet");
+    let mut pauses = Vec::new();
+    let mut refused_at = 1;
+    for second in 2..150 {
+        book.try_more(at(second));
+        if book.settle(at(second)) > 0 {
+            assert_eq!(book.connections_max(), 3, "one more, whoever wants it");
+            assert_eq!(book.full(at(second)), Full::Known);
+            pauses.push(second - refused_at);
+            refused_at = second;
+        }
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
+    drop(lent);
+}
+
+#[test]
+fn a_server_that_takes_more_again_soon_has_all_that_there_may_be() {
+    let mut book = book(0, 8).with_idle(1);
+    let _lent = book.lent(at(0));
+    let _waits: Vec<_> = (0..7).map(|_| book.waits(at(0))).collect();
+    assert_eq!(refuse(&mut book, at(0)), Full::News { connections_max: 1 });
+    let mut sizes = Vec::new();
+    let mut was_full = None;
+    while was_full.is_none() {
+        book.try_more(at(1));
+        for _ in 0..book.settle(at(1)) {
+            was_full = book.opened(at(1), Fake::default(), here()).was_full;
+        }
+        sizes.push(book.connections_max());
+    }
+    assert_eq!(sizes, [2, 4, 8], "twice as many more each time");
+    assert_eq!(was_full, Some(SECOND));
+    assert!(!book.is_full());
+    assert_eq!(refuse(&mut book, at(9)), Full::News { connections_max: 8 }, "news again");
+}
+
+#[test]
+fn a_server_that_takes_none_is_as_good_as_not_there() {
+    let mut book = book(0, 8).with_idle(1);
+    let lent = book.lent(at(0));
+    lent.member.connection.closed.set(true);
+    assert_eq!(refuse(&mut book, at(0)), Full::Empty, "the one that is out is broken");
+    assert_eq!(book.failed(at(0), Cause::new("too many clients")), (true, true));
+    assert!(book.unreachable().is_some() && !book.is_full());
 }

@@ -4,14 +4,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tenfold_config::Secret;
 use tenfold_context::Moment;
-use tenfold_db::{Class, Database, Error};
-use tenfold_telemetry::metrics::Registry;
+use tenfold_db::{Class, Error};
 use tenfold_testkit::Side;
 
-use super::{PATIENT, Proxied, sleep_seconds, value};
-use crate::kit::Bench;
+use super::{PATIENT, Proxied, sleep_seconds};
 
 #[tokio::test]
 async fn who_leaves_does_not_take_the_connection_along_that_is_made_for_it() {
@@ -83,24 +80,4 @@ async fn a_crowd_does_not_connect_all_at_once() {
     let lost = answers.iter().filter(|answer| answer.is_err()).count();
     assert!(lost <= 1, "only who had the connection that was cut: {answers:?}");
     assert!((1.0..=4.0).contains(&opening_max), "{opening_max}");
-}
-
-#[tokio::test]
-async fn where_postgres_takes_no_more_those_that_there_are_are_shared() {
-    let bench = Bench::start().await;
-    bench.batch("CREATE ROLE few LOGIN CONNECTION LIMIT 2").await;
-    let mut settings = bench.settings.clone();
-    let folder = bench.postgres.socket_directory().display().to_string();
-    settings.url = Some(Secret::new(format!("postgres:///bench?host={folder}&user=few")));
-    settings.pool_max = 8;
-    let registry = Registry::new();
-    let database = Database::open(&settings, "few", &registry).await.unwrap();
-    let shard = database.on_this_shard();
-    let crowd = (0..6).map(|_| {
-        let db = shard.handle(bench.context().clone()).exclusive();
-        async move { db.load::<bool>(sleep_seconds("0.1")).await }
-    });
-    let answers = join_all(crowd).await;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    assert!(value(&registry, "tenfold_db_pool_connects_total{outcome=\"failure\"}") >= 1.0);
 }

@@ -1,7 +1,9 @@
 //! Whoever comes next finds the session as the first one did, whatever was done to it.
 
+use bytes::Bytes;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
+use futures_util::{TryStreamExt, stream};
 use tenfold_db::{Class, Error};
 
 use crate::kit::Bench;
@@ -41,6 +43,13 @@ async fn what_was_set_locked_made_or_listened_to_is_undone() {
         ("SET ROLE pg_read_all_data", "current_user::text", "postgres"),
         ("LISTEN news", channels, "0"),
         ("CREATE TEMP TABLE notes (note text)", temporary, "none"),
+        ("CREATE TABLE pg_temp.notes (note text)", temporary, "none"),
+        ("SELECT 'a' AS note INTO TABLE pg_temp.notes", temporary, "none"),
+        (
+            "UPDATE pg_settings SET setting = '79000' WHERE name = 'work_mem'",
+            "current_setting('work_mem')",
+            work_mem.as_str(),
+        ),
         ("DECLARE kept CURSOR WITH HOLD FOR SELECT 1", cursors, "0"),
         (
             "DO $$ BEGIN PERFORM set_config('work_mem', '77MB', false); END $$",
@@ -53,6 +62,14 @@ async fn what_was_set_locked_made_or_listened_to_is_undone() {
         assert_eq!(says(&bench, expression).await, clean, "{sql}");
         assert_eq!(returned(&bench, "session_changed"), before + 1.0, "{sql}");
     }
+    let copies = bench.copy_out("COPY (SELECT set_config('work_mem', '80MB', false)) TO STDOUT");
+    assert_eq!(copies.try_collect::<Vec<_>>().await.unwrap(), ["80MB\n"]);
+    assert_eq!(says(&bench, "current_setting('work_mem')").await, work_mem);
+    let into = "COPY pieces FROM STDIN WHERE set_config('work_mem', '81MB', false) <> ''";
+    let row = stream::iter([Bytes::from("1\tlamp\t5\t\\N\n")]);
+    assert_eq!(bench.copy_in(into, row).await.unwrap(), 1);
+    assert_eq!(says(&bench, "current_setting('work_mem')").await, work_mem);
+
     let lock = diesel::select(diesel::dsl::sql::<Bool>("pg_advisory_lock(7) IS NULL"));
     bench.exclusive().load::<bool>(lock).await.unwrap();
     assert_eq!(says(&bench, own_locks).await, "0");
@@ -99,6 +116,9 @@ async fn what_ends_with_the_transaction_costs_nothing() {
             assert_eq!(tenant, "x");
             let lock = "pg_try_advisory_xact_lock(7)";
             tx.first::<bool>(diesel::select(diesel::dsl::sql::<Bool>(lock))).await?;
+            let table = "CREATE TEMP TABLE brief (n int) ON COMMIT DROP";
+            tx.execute(diesel::sql_query(table)).await?;
+            tx.execute(diesel::sql_query("DECLARE brief CURSOR FOR SELECT 1")).await?;
             Ok(())
         })
         .await;
