@@ -5,6 +5,7 @@ mod support;
 
 mod admin;
 mod answers;
+mod bodies;
 mod drain;
 mod extract;
 mod limits;
