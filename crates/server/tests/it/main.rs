@@ -6,6 +6,7 @@ mod support;
 mod admin;
 mod answers;
 mod bodies;
+mod conformance;
 mod drain;
 mod extract;
 mod limits;
