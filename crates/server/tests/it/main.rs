@@ -9,6 +9,7 @@ mod bodies;
 mod conformance;
 mod drain;
 mod extract;
+mod http2_frames;
 mod limits;
 mod logs;
 mod overload;
