@@ -10,6 +10,7 @@ mod conformance;
 mod drain;
 mod extract;
 mod http2_frames;
+mod layers;
 mod limits;
 mod logs;
 mod overload;
