@@ -219,9 +219,10 @@ impl Source {
 /// has all but the last piece, and a reader that stops is noticed.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// What an answer that is sent in parts occupies at most: a piece that is ready, and what hyper
-/// has of the one before.
-const STREAM_BYTES: u64 = 2 * PIECE_BYTES_MAX as u64;
+/// What an answer that is sent in parts occupies at most: the piece that hyper has, because it
+/// asks for the next one when that is gone. Of rows it is a chunk of 32 KiB, and one that is
+/// being filled.
+const STREAM_BYTES: u64 = PIECE_BYTES_MAX as u64;
 
 impl AnswerBody {
     fn poll_whole_frame(
