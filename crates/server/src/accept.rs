@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connection::Connections;
 use crate::metrics::AcceptMetrics;
+use crate::per_address::PerAddress;
 use crate::socket::Place;
 
 /// A shard whose event loop is this late gets no new connection while another one is well.
@@ -41,6 +42,7 @@ pub(crate) struct Acceptor {
     pub(crate) listener: TcpListener,
     pub(crate) shards: Vec<Shard>,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) per_address: PerAddress,
     pub(crate) metrics: AcceptMetrics,
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -63,10 +65,10 @@ impl Acceptor {
         loop {
             // The place first: whoever is accepted must be served.
             let place = self.place().await;
-            match self.listener.accept().await.and_then(|(stream, _peer)| stream.into_std()) {
-                Ok(stream) => {
+            match self.listener.accept().await.and_then(into_std) {
+                Ok((stream, peer)) => {
                     backoff = BACKOFF_FIRST;
-                    self.hand_over(stream, place);
+                    self.hand_over(stream, peer, place);
                 }
                 // It had left before its turn.
                 Err(error) if is_the_clients(&error) => {}
@@ -104,20 +106,31 @@ impl Acceptor {
             // A timeout, and not a single poll: tokio asks the system only after it was told
             // that somebody waits, which takes a turn of its event loop.
             let accepted = tokio::time::timeout(QUEUE_LOOK, self.listener.accept()).await;
-            match accepted.map(|accepted| accepted.and_then(|(stream, _peer)| stream.into_std())) {
-                Ok(Ok(stream)) => self.hand_over(stream, place),
+            match accepted.map(|accepted| accepted.and_then(into_std)) {
+                Ok(Ok((stream, peer))) => self.hand_over(stream, peer, place),
                 Ok(Err(error)) if is_the_clients(&error) => {}
                 Ok(Err(_)) | Err(_) => return,
             }
         }
     }
 
-    fn hand_over(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let Some(one_of_address) = self.per_address.connect(peer.ip()) else {
+            // Closed unread: an answer would cost more than one who asks for so many is worth.
+            return self.metrics.address.increment();
+        };
         let least = |shard: &&Shard| (shard.handle.lag() > LAG_MAX, shard.handle.connections());
         let Some(shard) = self.shards.iter().min_by_key(least) else { return };
-        let place = Place::take(permit, shard.handle.connect(), shard.open.clone());
+        let on_its_shard = shard.handle.connect();
+        let place = Place::take(permit, one_of_address, on_its_shard, shard.open.clone());
         shard.handle.spawn(shard.connections.clone().serve(stream, place));
     }
+}
+
+fn into_std(
+    (stream, peer): (tokio::net::TcpStream, SocketAddr),
+) -> io::Result<(TcpStream, SocketAddr)> {
+    Ok((stream.into_std()?, peer))
 }
 
 /// Whether the connection failed and not the port.

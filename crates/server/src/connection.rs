@@ -1,43 +1,65 @@
 //! One connection from its first byte to its last: every limit that hyper has is set here, and
-//! those that it has not (silence before the first request, a reader that stalls) are watched.
+//! those that it has not (silence before the first request, heads apart from idleness, a reader
+//! that stalls, age) are watched, with one timer for all of them that is not touched by requests.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpStream as StdTcpStream;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::BoxError;
 use futures_util::FutureExt;
+use futures_util::future::poll_fn;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tenfold_context::Moment;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::activity::{Activity, Patience, Stage, Verdict};
+use crate::activity::{self, Activity, Lifetime, Patience, Stage, Verdict};
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
 use crate::pipeline::Pipeline;
 use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
+use crate::streams::Streams;
+use crate::wire::HeadLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// The least that the protocol allows; more would only be a larger piece of memory at once.
+const HTTP2_FRAME_BYTES_MAX: u32 = 16 * 1024;
+
+/// What hyper's buffer on HTTP/1.1 holds more than a head.
+const HTTP1_BUFFER_BYTES_MORE: usize = 8 * 1024;
+
 /// Time in which a silent HTTP/2 client answers a ping, or is taken for dead.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// When there is no place left behind the door, an answer whose reader takes nothing for so long
+/// gives its own to others, and goes on without: it occupies memory, which has its own bound, and
+/// no core. It loses nothing by that, so this may be as short as a round trip.
+const READER_REST: Duration = Duration::from_millis(100);
+
+/// When there is no room for more such answers either, readers have this long and not
+/// `server.write_stall_timeout`: there are others who would read at once.
+const PRESSED_STALL: Duration = Duration::from_secs(5);
+
 /// What the connections of one shard share.
 pub(crate) struct Connections {
-    http: Builder<TokioExecutor>,
+    http: Builder<Streams>,
     tls: Option<TlsAcceptor>,
     patience: Patience,
+    lifetime: Lifetime,
+    head: HeadLimits,
     pipeline: Arc<Pipeline>,
     metrics: Arc<ShardMetrics>,
     phase: watch::Receiver<Phase>,
@@ -56,9 +78,16 @@ impl Connections {
             tls: tls.map(TlsAcceptor::from),
             patience: Patience {
                 first_request: settings.first_request_timeout,
+                header: settings.header_timeout,
                 idle: settings.idle_timeout,
                 stall: settings.write_stall_timeout,
+                rest: READER_REST,
             },
+            lifetime: Lifetime {
+                age_max: settings.connection_age_max,
+                requests_max: settings.connection_requests_max,
+            },
+            head: HeadLimits::of(settings),
             pipeline: Arc::new(pipeline),
             metrics,
             phase,
@@ -67,8 +96,9 @@ impl Connections {
 
     /// Serves a connection to its end. Runs on the shard whose it is.
     pub(crate) async fn serve(self: Arc<Connections>, stream: StdTcpStream, place: Place) {
-        let activity = Arc::new(Activity::opened(Moment::now()));
-        let socket = match self.open(stream, place).await {
+        let lifetime = self.lifetime.by_chance();
+        let activity = Arc::new(Activity::opened(Moment::now(), lifetime));
+        let socket = match self.open(stream, place, &activity).await {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "handshake failed");
@@ -80,20 +110,42 @@ impl Connections {
         }
     }
 
-    async fn open(&self, stream: StdTcpStream, place: Place) -> io::Result<Socket> {
+    async fn open(
+        &self,
+        stream: StdTcpStream,
+        place: Place,
+        activity: &Arc<Activity>,
+    ) -> io::Result<Socket> {
+        let (activity, metrics) = (activity.clone(), self.metrics.clone());
         // An answer must not wait in the kernel for the next one.
         stream.set_nodelay(true)?;
         let stream = TcpStream::from_std(stream)?;
-        let Some(tls) = &self.tls else { return Ok(Socket::clear(stream, place)) };
+        let Some(tls) = &self.tls else {
+            return Ok(Socket::clear(stream, place, self.head, activity, metrics));
+        };
         let handshake = tokio::time::timeout(self.patience.first_request, tls.accept(stream));
-        Ok(Socket::tls(handshake.await.map_err(io::Error::other)??, place))
+        let stream = handshake.await.map_err(io::Error::other)??;
+        Ok(Socket::tls(stream, place, self.head, activity, metrics))
+    }
+
+    /// How long the readers on a connection may make us wait, as things are. Those who do so for
+    /// longer than others could wait give their places to them.
+    fn patience(&self, activity: &Activity, now: Moment) -> Patience {
+        if !activity.has_readers() || !self.pipeline.is_full() {
+            return self.patience;
+        }
+        if self.pipeline.has_room_to_rest() {
+            activity.rest(now, self.patience);
+            return self.patience;
+        }
+        Patience { stall: self.patience.stall.min(PRESSED_STALL), ..self.patience }
     }
 
     async fn http(&self, socket: Socket, activity: Arc<Activity>) -> Result<(), Cut> {
         let service = {
             let (pipeline, activity) = (self.pipeline.clone(), activity.clone());
             service_fn(move |request: Request<Incoming>| {
-                pipeline.clone().answer(request, activity.clone()).map(Ok::<_, Infallible>)
+                pipeline.clone().answer(request, &activity).map(Ok::<_, Infallible>)
             })
         };
         let io = TokioIo::new(socket);
@@ -104,22 +156,62 @@ impl Connections {
         let mut look = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let now = Moment::now();
-            match activity.verdict(now, stage, self.patience) {
+            let watched = activity.has_readers();
+            let patience = self.patience(&activity, now);
+            for _ in 0..activity.end_stalled(now, patience) {
+                self.metrics.cut(Cut::Stalled);
+            }
+            match activity.verdict(now, stage, patience) {
                 Verdict::Keep(until) => look.as_mut().reset(until.instant()),
                 Verdict::Cut(cut) => return Err(cut),
-                Verdict::End => {
+                Verdict::End(reason) => {
+                    reason.into_iter().for_each(|reason| self.metrics.cut(reason));
                     stage = Stage::Ending { since: now };
                     connection.as_mut().graceful_shutdown();
                     continue;
                 }
+                Verdict::LastAnswer(reason) => {
+                    self.metrics.cut(reason);
+                    activity.next_answer_is_the_last();
+                    continue;
+                }
+                Verdict::Refuse => {
+                    stage = Stage::Refused { since: now };
+                    activity.expect(activity::Incoming::TooLate);
+                    continue;
+                }
             }
+            let used_up = |stage| stage == Stage::Serving && activity.is_used_up();
+            let step = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Step::Ended(result)),
+                Poll::Pending if used_up(stage) => Poll::Ready(Step::UsedUp),
+                Poll::Pending if !watched && activity.has_readers() => Poll::Ready(Step::Watch),
+                Poll::Pending => Poll::Pending,
+            });
             tokio::select! {
-                result = connection.as_mut() => return judge(result),
+                biased;
+                step = step => match step {
+                    Step::Ended(result) => {
+                        if used_up(stage) {
+                            self.metrics.cut(Cut::Requests);
+                        }
+                        return judge(result);
+                    }
+                    Step::Watch => {}
+                    Step::UsedUp => {
+                        self.metrics.cut(Cut::Requests);
+                        stage = Stage::Ending { since: Moment::now() };
+                        // On HTTP/1.1 its answer says so.
+                        if activity.is_http2() {
+                            connection.as_mut().graceful_shutdown();
+                        }
+                    }
+                },
                 () = look.as_mut() => {}
                 next = drain::next(&mut phase) => match next {
                     Phase::Ended => return Err(Cut::Drain),
                     Phase::Serving | Phase::Draining => {
-                        activity.drain();
+                        activity.next_answer_is_the_last();
                         stage = stage.drain(Moment::now());
                     }
                 },
@@ -128,22 +220,29 @@ impl Connections {
     }
 }
 
+/// What hyper has come to with a connection.
+enum Step {
+    Ended(Result<(), BoxError>),
+    /// It has had the last request that it may have.
+    UsedUp,
+    /// A reader has not taken all that was ready for it.
+    Watch,
+}
+
 /// Everything that hyper can limit. A limit that is not set here is hyper's default on purpose:
-/// 100 headers (setting it costs an allocation per request), no half-closed connections, the
-/// date header. `pipeline_flush` stays off, because it takes the bound off the write buffer.
-fn http(settings: &ServerSettings) -> Builder<TokioExecutor> {
-    let header_bytes_max = settings.header_max.as_usize();
-    let mut http = Builder::new(TokioExecutor::new());
-    // Without a timer hyper has no time limit at all, whatever is set.
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_buf_size(header_bytes_max);
+/// no half-closed connections, the date header; and hyper's timer for heads is off, because it is
+/// the one for idleness as well, and armed for each request. `pipeline_flush` stays off, because it takes the bound off the write buffer.
+fn http(settings: &ServerSettings) -> Builder<Streams> {
+    // The socket's own limit comes first, and says which it is.
+    let buffer_bytes_max = settings.header_max.as_usize() + HTTP1_BUFFER_BYTES_MORE;
+    let mut http = Builder::new(Streams);
+    http.http1().header_read_timeout(None).max_buf_size(buffer_bytes_max);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.http2_streams_max)
         .initial_stream_window_size(small(settings.http2_stream_window.as_u64()))
         .initial_connection_window_size(small(settings.http2_connection_window.as_u64()))
+        .max_frame_size(HTTP2_FRAME_BYTES_MAX)
         .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES)
         .max_header_list_size(small(settings.header_max.as_u64()))
         .keep_alive_interval(settings.http2_ping_interval)
@@ -158,16 +257,21 @@ fn small(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// A client that goes away is no event. Neither is one that lets its connection idle on
-/// HTTP/1.1, which hyper ends with a timeout. What is left broke the protocol.
+/// A client that goes away is no event. What is left broke the protocol, or flooded us.
 fn judge(result: Result<(), BoxError>) -> Result<(), Cut> {
     let Err(error) = result else { return Ok(()) };
     let hyper = error.downcast_ref::<hyper::Error>();
     if hyper.is_some_and(hyper::Error::is_timeout) {
-        return Err(Cut::Idle);
+        return Err(Cut::Silent);
     }
-    if hyper.is_some_and(hyper::Error::is_parse) {
-        return Err(Cut::Protocol);
+    // HTTP/1.1 that cannot be read has been refused, and counted, by the socket.
+    let http2 =
+        hyper.and_then(std::error::Error::source).and_then(|h2| h2.downcast_ref::<h2::Error>());
+    let reason = http2.filter(|error| error.is_library()).and_then(h2::Error::reason);
+    match reason {
+        Some(h2::Reason::NO_ERROR) | None => {}
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => return Err(Cut::Flood),
+        Some(_) => return Err(Cut::Protocol),
     }
     tracing::debug!(error = &*error as &(dyn std::error::Error + 'static), "connection broke");
     Ok(())

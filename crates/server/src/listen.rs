@@ -21,10 +21,12 @@ use tokio::task::JoinHandle;
 use crate::accept::{Acceptor, Shard};
 use crate::access_log::AccessLog;
 use crate::bind::{BindError, bind};
+use crate::bytes_in_flight::BytesInFlight;
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
 use crate::files::connections_possible;
-use crate::metrics::{AcceptMetrics, ShardMetrics, watch_door};
+use crate::metrics::{AcceptMetrics, ShardMetrics, watch_bytes, watch_door};
+use crate::per_address::PerAddress;
 use crate::pipeline::{App, Pipeline};
 use crate::settings::ServerSettings;
 use crate::tls::{self, TlsError};
@@ -100,10 +102,13 @@ impl Server {
             waiting_max: settings.requests_waiting_max,
         });
         watch_door(&self.registry, &door);
+        let bytes = BytesInFlight::new(settings.bytes_in_flight_max.as_u64());
+        watch_bytes(&self.registry, &bytes);
         let shard = |handle: &ShardHandle| {
             let metrics = Arc::new(ShardMetrics::new(&self.registry));
-            let (app, door) = (app(handle.index()), door.clone());
-            let pipeline = Pipeline::new(app, settings, door, metrics.clone(), self.access_log);
+            let (app, door, bytes) = (app(handle.index()), door.clone(), bytes.clone());
+            let (metrics_too, access_log) = (metrics.clone(), self.access_log);
+            let pipeline = Pipeline::new(app, settings, door, bytes, metrics_too, access_log);
             let (tls, phases) = (self.tls.clone(), phases.clone());
             let connections = Connections::new(settings, tls, pipeline, metrics.clone(), phases);
             let open = metrics.connections.clone();
@@ -118,6 +123,7 @@ impl Server {
             listener: tokio::net::TcpListener::from_std(self.listener)?,
             shards,
             places: places.clone(),
+            per_address: PerAddress::new(settings.connections_per_address_max),
             metrics: AcceptMetrics::new(&self.registry),
             stopped,
         };

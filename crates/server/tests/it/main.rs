@@ -5,8 +5,12 @@ mod support;
 
 mod admin;
 mod answers;
+mod bodies;
+mod conformance;
 mod drain;
 mod extract;
+mod http2_frames;
+mod layers;
 mod limits;
 mod logs;
 mod overload;
