@@ -1,9 +1,7 @@
-//! Takes connections out of the kernel's queue, as many as there is room for, and gives each to
-//! the shard that has the fewest.
+//! Takes connections out of the kernel's queue, as many as there is room for.
 
 use std::error::Error;
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connection::Connections;
+use crate::handover::Handover;
 use crate::metrics::AcceptMetrics;
-use crate::socket::Place;
-
-/// A shard whose event loop is this late gets no new connection while another one is well.
-const LAG_MAX: Duration = Duration::from_millis(100);
 
 /// How long the end of accepting looks for the next one in the kernel's queue, and in all: under
 /// a stream of new connections the queue is never empty.
@@ -39,7 +34,7 @@ pub(crate) struct Shard {
 /// Takes connections out of the kernel's queue.
 pub(crate) struct Acceptor {
     pub(crate) listener: TcpListener,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) handover: Handover,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) metrics: AcceptMetrics,
     pub(crate) stopped: watch::Receiver<bool>,
@@ -51,10 +46,19 @@ impl Acceptor {
         let mut stopped = self.stopped.clone();
         tokio::select! {
             () = self.accept() => {}
+            () = self.handover.look_after() => {}
             // An error means that the server is gone, which stops it as well.
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         self.empty_queue().await;
+        drop(stopped);
+        // Those who came last may have been given to a shard that stalls. Ends with the server.
+        self.close().look_after().await;
+    }
+
+    /// Nobody comes any more.
+    fn close(self) -> Handover {
+        self.handover
     }
 
     /// Lets in one after the other, for ever.
@@ -66,7 +70,7 @@ impl Acceptor {
             match self.listener.accept().await.and_then(|(stream, _peer)| stream.into_std()) {
                 Ok(stream) => {
                     backoff = BACKOFF_FIRST;
-                    self.hand_over(stream, place);
+                    self.handover.give(stream, place);
                 }
                 // It had left before its turn.
                 Err(error) if is_the_clients(&error) => {}
@@ -105,18 +109,11 @@ impl Acceptor {
             // that somebody waits, which takes a turn of its event loop.
             let accepted = tokio::time::timeout(QUEUE_LOOK, self.listener.accept()).await;
             match accepted.map(|accepted| accepted.and_then(|(stream, _peer)| stream.into_std())) {
-                Ok(Ok(stream)) => self.hand_over(stream, place),
+                Ok(Ok(stream)) => self.handover.give(stream, place),
                 Ok(Err(error)) if is_the_clients(&error) => {}
                 Ok(Err(_)) | Err(_) => return,
             }
         }
-    }
-
-    fn hand_over(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let least = |shard: &&Shard| (shard.handle.lag() > LAG_MAX, shard.handle.connections());
-        let Some(shard) = self.shards.iter().min_by_key(least) else { return };
-        let place = Place::take(permit, shard.handle.connect(), shard.open.clone());
-        shard.handle.spawn(shard.connections.clone().serve(stream, place));
     }
 }
 

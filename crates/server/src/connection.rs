@@ -15,17 +15,19 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tenfold_context::Moment;
+use tenfold_context::{Deadline, Moment};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Patience, Stage, Verdict};
+use crate::client::Peer;
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
 use crate::pipeline::Pipeline;
+use crate::proxies::{IntroductionError, Proxies, introduced};
 use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
+use crate::tls::{HandshakeError, Handshakes};
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -36,7 +38,8 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the connections of one shard share.
 pub(crate) struct Connections {
     http: Builder<TokioExecutor>,
-    tls: Option<TlsAcceptor>,
+    handshakes: Option<Handshakes>,
+    proxies: Proxies,
     patience: Patience,
     pipeline: Arc<Pipeline>,
     metrics: Arc<ShardMetrics>,
@@ -46,14 +49,15 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(
         settings: &ServerSettings,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        handshakes: Option<Handshakes>,
         pipeline: Pipeline,
         metrics: Arc<ShardMetrics>,
         phase: watch::Receiver<Phase>,
     ) -> Connections {
         Connections {
             http: http(settings),
-            tls: tls.map(TlsAcceptor::from),
+            handshakes,
+            proxies: Proxies::new(settings),
             patience: Patience {
                 first_request: settings.first_request_timeout,
                 idle: settings.idle_timeout,
@@ -68,32 +72,50 @@ impl Connections {
     /// Serves a connection to its end. Runs on the shard whose it is.
     pub(crate) async fn serve(self: Arc<Connections>, stream: StdTcpStream, place: Place) {
         let activity = Arc::new(Activity::opened(Moment::now()));
-        let socket = match self.open(stream, place).await {
-            Ok(socket) => socket,
+        let (socket, peer) = match self.open(stream, place).await {
+            Ok(opened) => opened,
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "handshake failed");
-                return self.metrics.cut(Cut::Handshake);
+                tracing::debug!(error = &error as &dyn std::error::Error, "connection not opened");
+                return self.metrics.cut(error.cut());
             }
         };
-        if let Err(cut) = self.http(socket, activity).await {
+        if let Err(cut) = self.http(socket, activity, Arc::new(peer)).await {
             self.metrics.cut(cut);
         }
     }
 
-    async fn open(&self, stream: StdTcpStream, place: Place) -> io::Result<Socket> {
+    async fn open(&self, stream: StdTcpStream, place: Place) -> Result<(Socket, Peer), OpenError> {
         // An answer must not wait in the kernel for the next one.
         stream.set_nodelay(true)?;
         let stream = TcpStream::from_std(stream)?;
-        let Some(tls) = &self.tls else { return Ok(Socket::clear(stream, place)) };
-        let handshake = tokio::time::timeout(self.patience.first_request, tls.accept(stream));
-        Ok(Socket::tls(handshake.await.map_err(io::Error::other)??, place))
+        let mut stream = stream;
+        let mut peer = Peer { address: stream.peer_addr()?.ip().to_canonical(), certificate: None };
+        let deadline = Deadline::after(self.patience.first_request);
+        if self.proxies.introduce(peer.address) {
+            let introduced = introduced(&mut stream, deadline).await;
+            self.metrics.introduced(&introduced);
+            peer.address = introduced?.unwrap_or(peer.address);
+        }
+        let Some(handshakes) = &self.handshakes else {
+            return Ok((Socket::clear(stream, place), peer));
+        };
+        let stream = handshakes.shake(stream, deadline).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        peer.certificate = shown.map(|certificate| certificate.clone().into_owned());
+        Ok((Socket::tls(stream, place), peer))
     }
 
-    async fn http(&self, socket: Socket, activity: Arc<Activity>) -> Result<(), Cut> {
+    async fn http(
+        &self,
+        socket: Socket,
+        activity: Arc<Activity>,
+        peer: Arc<Peer>,
+    ) -> Result<(), Cut> {
         let service = {
             let (pipeline, activity) = (self.pipeline.clone(), activity.clone());
             service_fn(move |request: Request<Incoming>| {
-                pipeline.clone().answer(request, activity.clone()).map(Ok::<_, Infallible>)
+                let answer = pipeline.clone().answer(request, activity.clone(), peer.clone());
+                answer.map(Ok::<_, Infallible>)
             })
         };
         let io = TokioIo::new(socket);
@@ -124,6 +146,28 @@ impl Connections {
                     }
                 },
             }
+        }
+    }
+}
+
+/// Why a connection did not come as far as HTTP.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Introduction(#[from] IntroductionError),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl OpenError {
+    fn cut(&self) -> Cut {
+        match self {
+            // The client is gone.
+            OpenError::Socket(_) => Cut::Silent,
+            OpenError::Introduction(_) => Cut::Proxy,
+            OpenError::Handshake(_) => Cut::Handshake,
         }
     }
 }

@@ -23,11 +23,14 @@ use crate::access_log::AccessLog;
 use crate::bind::{BindError, bind};
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
+use crate::event_stream::Draining;
 use crate::files::connections_possible;
+use crate::handover::Handover;
 use crate::metrics::{AcceptMetrics, ShardMetrics, watch_door};
 use crate::pipeline::{App, Pipeline};
+use crate::redirect::Redirect;
 use crate::settings::ServerSettings;
-use crate::tls::{self, TlsError};
+use crate::tls::{Handshakes, Reload, Tls, TlsError, Watch};
 
 /// Why the server could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +44,23 @@ pub enum StartServerError {
     Tls(#[from] TlsError),
 }
 
+/// Ports that somebody else has opened, such as systemd.
+#[derive(Debug, Default)]
+pub struct OpenPorts {
+    /// Instead of `server.listen`.
+    pub server: Option<TcpListener>,
+    /// Instead of `server.redirect_listen`.
+    pub redirect: Option<TcpListener>,
+}
+
 /// A server whose port is open: connections wait in the kernel until [`Server::serve`].
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<Tls>>,
+    /// For those who come in cleartext, if the settings want it.
+    redirect: Option<TcpListener>,
     settings: ServerSettings,
     access_log: AccessLog,
     registry: Registry,
@@ -62,11 +76,37 @@ impl Server {
         log: &LogSettings,
         registry: &Registry,
     ) -> Result<Server, StartServerError> {
-        let tls = tls::config(settings)?;
-        let listener = bind(settings.listen, "server.listen")?;
+        Server::bind_or_adopt(settings, OpenPorts::default(), log, registry)
+    }
+
+    /// The same, with ports that are open already: those are used instead of `server.listen` and
+    /// `server.redirect_listen`.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_or_adopt(
+        settings: &ServerSettings,
+        open: OpenPorts,
+        log: &LogSettings,
+        registry: &Registry,
+    ) -> Result<Server, StartServerError> {
+        let tls = Tls::load(settings, registry)?;
+        let listener = match open.server {
+            Some(listener) => listener,
+            None => bind(settings.listen, "server.listen")?,
+        };
+        let redirect = match (open.redirect, settings.redirect_listen) {
+            (Some(listener), _) => Some(listener),
+            (None, Some(address)) => Some(bind(address, "server.redirect_listen")?),
+            (None, None) => None,
+        };
+        if redirect.is_some() && tls.is_none() {
+            return Err(TlsError::NoTls { given: "redirect_listen" }.into());
+        }
         Ok(Server {
             address: listener.local_addr().unwrap_or(settings.listen),
             listener,
+            redirect,
             tls,
             settings: settings.clone(),
             access_log: AccessLog::new(log),
@@ -103,9 +143,15 @@ impl Server {
         let shard = |handle: &ShardHandle| {
             let metrics = Arc::new(ShardMetrics::new(&self.registry));
             let (app, door) = (app(handle.index()), door.clone());
-            let pipeline = Pipeline::new(app, settings, door, metrics.clone(), self.access_log);
-            let (tls, phases) = (self.tls.clone(), phases.clone());
-            let connections = Connections::new(settings, tls, pipeline, metrics.clone(), phases);
+            let draining = Draining(phases.clone());
+            let pipeline =
+                Pipeline::new(app, settings, door, metrics.clone(), self.access_log, draining);
+            let handshakes = self.tls.clone().map(|tls| {
+                Handshakes::new(tls, (settings.tls_handshakes_max / shards.len()).max(1))
+            });
+            let phases = phases.clone();
+            let connections =
+                Connections::new(settings, handshakes, pipeline, metrics.clone(), phases);
             let open = metrics.connections.clone();
             Shard { handle: handle.clone(), connections: Arc::new(connections), open }
         };
@@ -113,12 +159,18 @@ impl Server {
         let open = shards.iter().map(|shard| shard.open.clone()).collect();
         let connections_max = connections_possible(settings.connections_max);
         let places = Arc::new(Semaphore::new(connections_max));
+        let watch = |tls: &Arc<Tls>| Watch::start(tls.clone(), settings.tls_reload_interval);
+        let certificates = self.tls.as_ref().map(watch).transpose()?;
+        let redirect = self.redirect.zip(self.tls.clone()).map(|(listener, tls)| {
+            Redirect::start(listener, settings.redirect_port, tls, &self.registry)
+        });
         let (stop, stopped) = watch::channel(false);
+        let metrics = AcceptMetrics::new(&self.registry);
         let acceptor = Acceptor {
-            listener: tokio::net::TcpListener::from_std(self.listener)?,
-            shards,
+            listener: nonblocking(self.listener)?,
+            handover: Handover::new(shards, metrics.moved.clone()),
             places: places.clone(),
-            metrics: AcceptMetrics::new(&self.registry),
+            metrics,
             stopped,
         };
         Ok(Serving {
@@ -129,12 +181,20 @@ impl Server {
             places,
             places_max: connections_max,
             open,
+            certificates,
+            redirect: redirect.transpose()?,
             drain_times: DrainTimes {
                 delay: settings.drain_delay,
                 timeout: settings.drain_timeout,
             },
         })
     }
+}
+
+/// The port as tokio watches it. One that was handed over may still block.
+fn nonblocking(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
 }
 
 /// A server that lets connections in. Dropping it cuts all of them off;
@@ -149,6 +209,9 @@ pub struct Serving {
     places_max: usize,
     /// Each shard's part of the number of open connections.
     open: Vec<Gauge>,
+    /// Exchanges them when their files change; nothing in cleartext.
+    certificates: Option<Watch>,
+    redirect: Option<Redirect>,
     drain_times: DrainTimes,
 }
 
@@ -158,10 +221,20 @@ impl Serving {
         self.address
     }
 
+    /// Where it listens for cleartext requests that belong to https, if it does.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref().map(Redirect::local_address)
+    }
+
     /// How many connections are open now, those that have become WebSockets included.
     pub fn connections_open(&self) -> usize {
         let open: i64 = self.open.iter().map(Gauge::get).sum();
         usize::try_from(open).unwrap_or(0)
+    }
+
+    /// What has the files of the certificates read again: for SIGHUP. Nothing in cleartext.
+    pub fn certificates(&self) -> Option<Reload> {
+        self.certificates.as_ref().map(Watch::reload)
     }
 
     pub(crate) fn drain_times(&self) -> DrainTimes {

@@ -2,12 +2,15 @@
 //! no two cores write the same cache line.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tenfold_overload::{Entrance, Refusal};
-use tenfold_telemetry::metrics::{Counter, Gauge, Histogram, Registry};
+use tenfold_telemetry::metrics::{Counter, Family, Gauge, Histogram, Registry};
+
+use crate::proxies::IntroductionError;
 
 /// The metrics of one shard.
 pub(crate) struct ShardMetrics {
@@ -16,6 +19,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) in_flight: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    introductions: Family<Counter>,
     refused: [(&'static str, Counter); Refusal::REASONS.len()],
     cut: [(&'static str, Counter); Cut::ALL.len()],
     /// By route, method and status. Bounded: routes are those of the program, methods a closed
@@ -26,6 +30,8 @@ pub(crate) struct ShardMetrics {
 /// Why a connection was ended before its client wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
+    /// A trusted proxy did not introduce its client.
+    Proxy,
     /// TLS did not come about.
     Handshake,
     /// It did not send a whole request in time.
@@ -41,11 +47,19 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 6] =
-        [Cut::Handshake, Cut::Silent, Cut::Stalled, Cut::Idle, Cut::Protocol, Cut::Drain];
+    const ALL: [Cut; 7] = [
+        Cut::Proxy,
+        Cut::Handshake,
+        Cut::Silent,
+        Cut::Stalled,
+        Cut::Idle,
+        Cut::Protocol,
+        Cut::Drain,
+    ];
 
     pub(crate) const fn reason(self) -> &'static str {
         match self {
+            Cut::Proxy => "proxy",
             Cut::Handshake => "handshake",
             Cut::Silent => "silent",
             Cut::Stalled => "stalled",
@@ -93,6 +107,11 @@ impl ShardMetrics {
                 "Connections that are open.",
                 &[],
             ),
+            introductions: registry.family(
+                "tenfold_proxy_headers_total",
+                "Connections of server.proxies by what their PROXY header said: of a client, of the proxy itself, or wrong, late or ended.",
+                &["outcome"],
+            ),
             refused: Refusal::REASONS.map(|reason| {
                 counter(
                     "tenfold_http_refused_total",
@@ -113,6 +132,16 @@ impl ShardMetrics {
 
     pub(crate) fn refused(&self, refusal: Refusal) {
         count(&self.refused, refusal.reason());
+    }
+
+    /// A connection of a trusted proxy began.
+    pub(crate) fn introduced(&self, introduced: &Result<Option<IpAddr>, IntroductionError>) {
+        let outcome = match introduced {
+            Ok(Some(_)) => "client",
+            Ok(None) => "itself",
+            Err(error) => error.outcome(),
+        };
+        self.introductions.with(&[outcome]).increment();
     }
 
     pub(crate) fn cut(&self, cut: Cut) {
@@ -206,6 +235,8 @@ pub(crate) struct AcceptMetrics {
     pub(crate) full: Counter,
     /// The system said no: no file descriptors, no memory.
     pub(crate) failed: Counter,
+    /// A shard stalled before it had begun with a connection, and another one took it.
+    pub(crate) moved: Counter,
 }
 
 impl AcceptMetrics {
@@ -217,7 +248,15 @@ impl AcceptMetrics {
                 &[("reason", reason)],
             )
         };
-        AcceptMetrics { full: paused("connections_max"), failed: paused("system") }
+        AcceptMetrics {
+            full: paused("connections_max"),
+            failed: paused("system"),
+            moved: registry.counter(
+                "tenfold_http_connections_moved_total",
+                "Connections that another shard took, because theirs stalled before it began with them.",
+                &[],
+            ),
+        }
     }
 }
 

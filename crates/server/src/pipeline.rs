@@ -23,9 +23,12 @@ use tower_service::Service;
 
 use crate::access_log::AccessLog;
 use crate::activity::Activity;
+use crate::client::{Client, Peer};
+use crate::event_stream::{Draining, ends_with_drain};
 use crate::exchange::{AnswerBody, Exchange};
-use crate::extract::{Resources, Shared};
+use crate::extract::{Resources, Shared, Within};
 use crate::metrics::ShardMetrics;
+use crate::proxies::Proxies;
 use crate::respond::{self, Error, Failure};
 use crate::route::NoteRoute;
 use crate::settings::ServerSettings;
@@ -52,6 +55,7 @@ pub(crate) struct Pipeline {
     door: Entrance,
     metrics: Arc<ShardMetrics>,
     access_log: AccessLog,
+    proxies: Proxies,
     shared: Arc<Shared>,
     router: Router,
 }
@@ -63,6 +67,7 @@ impl Pipeline {
         door: Entrance,
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
+        draining: Draining,
     ) -> Pipeline {
         let body_bytes_max = settings.body_max.as_usize();
         Pipeline {
@@ -71,7 +76,8 @@ impl Pipeline {
             door,
             metrics,
             access_log,
-            shared: Arc::new(Shared { resources: app.resources, body_bytes_max }),
+            proxies: Proxies::new(settings),
+            shared: Arc::new(Shared { resources: app.resources, body_bytes_max, draining }),
             router: app.router.layer(NoteRoute),
         }
     }
@@ -81,17 +87,21 @@ impl Pipeline {
         self: Arc<Pipeline>,
         request: Request<Incoming>,
         activity: Arc<Activity>,
+        peer: Arc<Peer>,
     ) -> http::Response<AnswerBody> {
+        // Whom limits and logs go by.
+        let address = self.proxies.client(peer.address, request.headers());
+        let client = Client { address, peer };
         // Named, and given a deadline and a class: everything inside asks the context.
         let context = self.context(&request);
         // In flight until the last byte of the answer, and measured whatever becomes of it.
-        let (metrics, access_log) = (self.metrics.clone(), self.access_log);
+        let (metrics, access_log) = (self.metrics.clone(), self.access_log.of(address));
         let mut exchange =
             Exchange::begin(context.clone(), &request, activity, metrics, access_log);
         // The context is the current one for all that follows, log lines included.
         let steps = async {
             // A panic costs its own request only: the connection and its other requests go on.
-            let inside = AssertUnwindSafe(self.inside(request, &context, &mut exchange));
+            let inside = AssertUnwindSafe(self.inside(request, client, &context, &mut exchange));
             let answer = match inside.catch_unwind().await {
                 Ok(answer) => answer,
                 Err(panic) => Err(Failure::Panicked(panic).into()),
@@ -108,6 +118,7 @@ impl Pipeline {
     async fn inside(
         &self,
         request: Request<Incoming>,
+        client: Client,
         context: &Context,
         exchange: &mut Exchange,
     ) -> Result<Response, Error> {
@@ -115,14 +126,14 @@ impl Pipeline {
         let permit = self.door.enter(context).await;
         exchange.hold(permit.inspect_err(|refusal| self.metrics.refused(*refusal))?);
         // Nobody waits for an answer after the deadline, so nobody works on it either.
-        let routed = self.route(request);
+        let routed = self.route(request, client);
         match tokio::time::timeout_at(context.deadline().instant(), routed).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Failure::DeadlinePassed { after: self.request_timeout }.into()),
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Result<Response, Error> {
+    async fn route(&self, request: Request<Incoming>, client: Client) -> Result<Response, Error> {
         // A body that says it is too large is refused unread; one that says nothing is cut off.
         let bytes_max = self.shared.body_bytes_max;
         if request.body().size_hint().lower() > bytes_max as u64 {
@@ -132,7 +143,8 @@ impl Pipeline {
         // axum's own limit of 2 MiB would come first for those who allow more.
         DefaultBodyLimit::disable().apply(&mut request);
         // What handlers ask for in their arguments is found here.
-        request.extensions_mut().insert(self.shared.clone());
+        let shared = self.shared.clone();
+        request.extensions_mut().insert(Within { shared, client });
         let accepted = request.headers().get(ACCEPT_ENCODING).filter(|_| self.compress).cloned();
         // The service's own routes, which fail only by answering.
         let Ok(response) = self.router.clone().call(request).await;
@@ -141,7 +153,8 @@ impl Pipeline {
             // requests for anything else do not carry its state.
             return Box::pin(stream::begin(response, accepted)).await;
         }
-        Ok(response)
+        // What has no end of its own has one in the drain.
+        Ok(ends_with_drain(response, &self.shared.draining))
     }
 
     fn context(&self, request: &Request<Incoming>) -> Context {

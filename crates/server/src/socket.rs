@@ -16,14 +16,24 @@ use tokio_rustls::server::TlsStream;
 #[derive(Debug)]
 pub(crate) struct Place {
     _one_of_all: OwnedSemaphorePermit,
-    _on_its_shard: Connected,
+    /// Held for its drop.
+    #[allow(dead_code, reason = "its drop is what it is for")]
+    on_its_shard: Connected,
     open: Gauge,
 }
 
 impl Place {
     pub(crate) fn take(permit: OwnedSemaphorePermit, connected: Connected, open: Gauge) -> Place {
         open.increment();
-        Place { _one_of_all: permit, _on_its_shard: connected, open }
+        Place { _one_of_all: permit, on_its_shard: connected, open }
+    }
+
+    /// The connection goes to another shard.
+    pub(crate) fn moves(&mut self, connected: Connected, open: Gauge) {
+        open.increment();
+        self.open.decrement();
+        self.on_its_shard = connected;
+        self.open = open;
     }
 }
 
