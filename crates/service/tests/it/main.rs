@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, helpers as well")]
 
 mod command_line;
+mod limits_page;
 mod logs;
 mod mishaps;
 mod stop;
 mod support;
+mod systemd;
