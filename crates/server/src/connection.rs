@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::activity::{Activity, Patience, Stage, Verdict};
-use crate::client::Peer;
+use crate::caller::Peer;
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
 use crate::pipeline::Pipeline;

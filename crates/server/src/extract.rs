@@ -18,7 +18,7 @@ pub use json::Json;
 pub use path::Path;
 pub use query::Query;
 
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::event_stream::Draining;
 use crate::respond::{Error, Failure};
 
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug)]
 pub(crate) struct Within {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Client,
+    pub(crate) caller: Caller,
 }
 
 impl Within {

@@ -43,7 +43,7 @@ mod access_log;
 mod activity;
 mod admin;
 mod bind;
-mod client;
+mod caller;
 mod connection;
 mod drain;
 mod event_stream;
@@ -66,7 +66,7 @@ mod tls;
 
 pub use admin::{Admin, AdminPages, BuildInfo, Decided, StartAdminError};
 pub use bind::BindError;
-pub use client::Client;
+pub use caller::Caller;
 pub use drain::{DrainReport, Readiness};
 pub use event_stream::Draining;
 pub use extract::{Db, Json, Offload, Path, Query, Resources};

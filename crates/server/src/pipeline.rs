@@ -23,7 +23,7 @@ use tower_service::Service;
 
 use crate::access_log::AccessLog;
 use crate::activity::Activity;
-use crate::client::{Client, Peer};
+use crate::caller::{Caller, Peer};
 use crate::event_stream::{Draining, ends_with_drain};
 use crate::exchange::{AnswerBody, Exchange};
 use crate::extract::{Resources, Shared, Within};
@@ -91,7 +91,7 @@ impl Pipeline {
     ) -> http::Response<AnswerBody> {
         // Whom limits and logs go by.
         let address = self.proxies.client(peer.address, request.headers());
-        let client = Client { address, peer };
+        let caller = Caller { address, peer };
         // Named, and given a deadline and a class: everything inside asks the context.
         let context = self.context(&request);
         // In flight until the last byte of the answer, and measured whatever becomes of it.
@@ -101,7 +101,7 @@ impl Pipeline {
         // The context is the current one for all that follows, log lines included.
         let steps = async {
             // A panic costs its own request only: the connection and its other requests go on.
-            let inside = AssertUnwindSafe(self.inside(request, client, &context, &mut exchange));
+            let inside = AssertUnwindSafe(self.inside(request, caller, &context, &mut exchange));
             let answer = match inside.catch_unwind().await {
                 Ok(answer) => answer,
                 Err(panic) => Err(Failure::Panicked(panic).into()),
@@ -118,7 +118,7 @@ impl Pipeline {
     async fn inside(
         &self,
         request: Request<Incoming>,
-        client: Client,
+        caller: Caller,
         context: &Context,
         exchange: &mut Exchange,
     ) -> Result<Response, Error> {
@@ -126,14 +126,14 @@ impl Pipeline {
         let permit = self.door.enter(context).await;
         exchange.hold(permit.inspect_err(|refusal| self.metrics.refused(*refusal))?);
         // Nobody waits for an answer after the deadline, so nobody works on it either.
-        let routed = self.route(request, client);
+        let routed = self.route(request, caller);
         match tokio::time::timeout_at(context.deadline().instant(), routed).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Failure::DeadlinePassed { after: self.request_timeout }.into()),
         }
     }
 
-    async fn route(&self, request: Request<Incoming>, client: Client) -> Result<Response, Error> {
+    async fn route(&self, request: Request<Incoming>, caller: Caller) -> Result<Response, Error> {
         // A body that says it is too large is refused unread; one that says nothing is cut off.
         let bytes_max = self.shared.body_bytes_max;
         if request.body().size_hint().lower() > bytes_max as u64 {
@@ -144,7 +144,7 @@ impl Pipeline {
         DefaultBodyLimit::disable().apply(&mut request);
         // What handlers ask for in their arguments is found here.
         let shared = self.shared.clone();
-        request.extensions_mut().insert(Within { shared, client });
+        request.extensions_mut().insert(Within { shared, caller });
         let accepted = request.headers().get(ACCEPT_ENCODING).filter(|_| self.compress).cloned();
         // The service's own routes, which fail only by answering.
         let Ok(response) = self.router.clone().call(request).await;

@@ -98,7 +98,7 @@ mod tests {
             );
             match introduced {
                 Ok(client) => {
-                    assert_eq!((client, pause.as_millis()), (Some([192, 0, 2, 1].into()), 1))
+                    assert_eq!((client, pause.as_millis()), (Some([192, 0, 2, 1].into()), 1));
                 }
                 Err(error) => assert_eq!((error.outcome(), pause.as_millis()), ("late", 100)),
             }

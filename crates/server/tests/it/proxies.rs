@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get as on_get;
-use tenfold_server::{Client as Asks, ForwardedBy, ServerSettings};
+use tenfold_server::{Caller, ForwardedBy, ServerSettings};
 use tenfold_testkit::{Client, SelfSigned, request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::support::{Running, start_with};
 
 fn behind(networks: &[&str], adjust: impl FnOnce(&mut ServerSettings)) -> Running {
     let routes = Router::new()
-        .route("/who", on_get(|client: Asks| async move { client.address().to_string() }));
+        .route("/who", on_get(|caller: Caller| async move { caller.address().to_string() }));
     start_with(routes, |settings| {
         settings.proxies = networks.iter().map(|network| network.parse().unwrap()).collect();
         adjust(settings);

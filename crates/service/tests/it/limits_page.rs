@@ -51,7 +51,10 @@ fn page() -> String {
 /// What has a range is a limit, unless it is a port; what has none is a name, a file, a choice.
 fn is_limit(row: &Documented) -> bool {
     let is_port = row.key.ends_with("_port");
-    !is_port && [" from ", " of at most ", " of at least "].iter().any(|range| row.expected.contains(range))
+    !is_port
+        && [" from ", " of at most ", " of at least "]
+            .iter()
+            .any(|range| row.expected.contains(range))
 }
 
 fn cell(text: &str) -> String {

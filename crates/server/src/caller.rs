@@ -21,12 +21,12 @@ pub(crate) struct Peer {
 
 /// Who asks. Handlers may have it as an argument.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Caller {
     pub(crate) address: IpAddr,
     pub(crate) peer: Arc<Peer>,
 }
 
-impl Client {
+impl Caller {
     /// Its address: that of the connection, unless a proxy of `server.proxies` tells another.
     pub fn address(&self) -> IpAddr {
         self.address
@@ -39,10 +39,10 @@ impl Client {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Client {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Client, Error> {
-        Within::of(parts).map(|within| within.client.clone())
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Error> {
+        Within::of(parts).map(|within| within.caller.clone())
     }
 }
