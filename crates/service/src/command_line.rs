@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tenfold_config::{Config, Environment, Layers};
 use tenfold_runtime::{Hangups, Signals};
+use tenfold_server::ServerSettings;
 use tenfold_telemetry::log::{self, LogSettings, LogTarget};
 use tenfold_telemetry::metrics::Registry;
 
@@ -78,6 +79,7 @@ async fn live(
     signals: &Signals,
     systemd: &Arc<Systemd>,
 ) -> Result<Vec<String>, StartError> {
+    let hangups = hangups(config)?;
     let given_up = async {
         let signal = signals.first().await;
         tracing::info!(signal = signal.name(), "stopping before the start is over");
@@ -90,7 +92,7 @@ async fn live(
     let mut problems = Vec::new();
     tokio::select! {
         signal = signals.first() => tracing::info!(signal = signal.name(), "stopping"),
-        refused = exchange_certificates(&running) => return Err(refused),
+        () = exchange_certificates(&running, hangups) => {}
         failure = running.failed() => {
             tracing::error!(error = &failure as &dyn std::error::Error, fatal = true, "stopping");
             problems.push(failure.to_string());
@@ -103,13 +105,20 @@ async fn live(
     Ok(problems)
 }
 
-/// Has the certificates read again at each SIGHUP, for ever. A service without any is ended by it,
-/// like every program.
-async fn exchange_certificates(running: &Running) -> StartError {
-    let Some(certificates) = running.certificates() else { return std::future::pending().await };
-    let mut hangups = match Hangups::listen() {
-        Ok(hangups) => hangups,
-        Err(cause) => return StartError::System { what: "signals", cause },
+/// The ear for SIGHUP, where there are certificates to read again. Any other service is ended by
+/// it, like every program. Before the start, so that none is missed as soon as it serves.
+fn hangups(config: &Config) -> Result<Option<Hangups>, StartError> {
+    if config.get::<ServerSettings>().tls_certificate.is_none() {
+        return Ok(None);
+    }
+    let refused = |cause| StartError::System { what: "signals", cause };
+    Hangups::listen().map(Some).map_err(refused)
+}
+
+/// Has the certificates read again at each SIGHUP, for ever.
+async fn exchange_certificates(running: &Running, hangups: Option<Hangups>) {
+    let (Some(certificates), Some(mut hangups)) = (running.certificates(), hangups) else {
+        return std::future::pending().await;
     };
     loop {
         hangups.next().await;
