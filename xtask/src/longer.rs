@@ -12,13 +12,14 @@ const PARSERS: &[&str] = &["tenfold-config", "tenfold-server"];
 ///
 /// # Errors
 /// When one fails.
-pub fn fuzz(seconds: u32) -> Outcome {
+pub fn fuzz(seconds: u32, seed: u64) -> Outcome {
     for package in PARSERS {
         let tests = ["test", "-p", package, "--lib", "--test", "it", "fuzz_", "--"];
         let mut fuzz = command("cargo", &tests);
         // One after the other, so that each has a core for itself.
         fuzz.args(["--nocapture", "--test-threads=1"]);
         fuzz.env("TENFOLD_TEST_FUZZ_SECONDS", seconds.to_string());
+        fuzz.env("TENFOLD_TEST_FUZZ_SEED", seed.to_string());
         carry_out(fuzz)?;
     }
     Ok(0)

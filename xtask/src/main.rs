@@ -33,6 +33,9 @@ enum Command {
         /// How long for each parser
         #[arg(long, default_value_t = 60)]
         seconds: u32,
+        /// What decides the changes: another one gives other inputs
+        #[arg(long, default_value_t = 5)]
+        seed: u64,
     },
     /// Drain under load again and again: no request may fail
     Drains {
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
         Command::Test { filters, .. } => xtask::test::run(&filters),
         Command::Tidy => xtask::tidy::run(),
         Command::Docs => xtask::docs::run(),
-        Command::Fuzz { seconds } => xtask::longer::fuzz(seconds),
+        Command::Fuzz { seconds, seed } => xtask::longer::fuzz(seconds, seed),
         Command::Drains { count } => xtask::longer::drains(count),
         Command::Bench { name: None, .. } => xtask::bench::list(),
         Command::Bench { name: Some(name), arguments } => xtask::bench::run(&name, &arguments),

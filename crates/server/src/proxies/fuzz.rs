@@ -2,7 +2,7 @@
 //! (`cargo xtask fuzz`), and a little each time the tests run. The inputs that it begins with are
 //! in `fuzz/`; one that failed once belongs there too.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -12,22 +12,19 @@ use tenfold_testkit::{Effort, fuzz};
 use super::protocol::{FIXED_BYTES, HeaderError, SIGNATURE, parse};
 use super::{ForwardedBy, Proxies};
 
-const SEED: u64 = 5;
-
-fn effort() -> Effort {
-    match environment::var("TENFOLD_TEST_FUZZ_SECONDS") {
+fn run(name: &str, check: impl FnMut(&[u8])) {
+    let effort = match environment::var("TENFOLD_TEST_FUZZ_SECONDS") {
         Some(seconds) => Effort::Time(Duration::from_secs(seconds.parse().unwrap())),
         None => Effort::Inputs(20_000),
-    }
-}
-
-fn corpus(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+    };
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name);
+    let seed = environment::var("TENFOLD_TEST_FUZZ_SEED").map_or(5, |seed| seed.parse().unwrap());
+    println!("{} inputs", fuzz(&corpus, seed, effort, check));
 }
 
 #[test]
 fn fuzz_proxy_header() {
-    let inputs = fuzz(&corpus("proxy_header"), SEED, effort(), |input| match parse(input) {
+    run("proxy_header", |input| match parse(input) {
         Ok(Some((_, length))) => {
             assert!((FIXED_BYTES..=FIXED_BYTES + 4096).contains(&length));
             assert!(length <= input.len() && input.starts_with(&SIGNATURE));
@@ -41,14 +38,13 @@ fn fuzz_proxy_header() {
         Err(HeaderError::Signature) => assert_ne!(input.first_chunk(), Some(&SIGNATURE)),
         Err(_) => assert!(input.len() >= FIXED_BYTES),
     });
-    println!("{inputs} inputs");
 }
 
 #[test]
 fn fuzz_forwarded() {
     let trusted = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     let peer = [10, 0, 0, 1].into();
-    let inputs = fuzz(&corpus("forwarded"), SEED, effort(), |input| {
+    run("forwarded", |input| {
         for (header, name) in
             [(ForwardedBy::Forwarded, "forwarded"), (ForwardedBy::XForwardedFor, "x-forwarded-for")]
         {
@@ -72,5 +68,4 @@ fn fuzz_forwarded() {
             assert_eq!(said, said.to_canonical());
         }
     });
-    println!("{inputs} inputs");
 }
