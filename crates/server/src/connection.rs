@@ -76,7 +76,7 @@ impl Connections {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "connection not opened");
-                return self.metrics.cut(error.cut());
+                return error.cut().into_iter().for_each(|cut| self.metrics.cut(cut));
             }
         };
         if let Err(cut) = self.http(socket, activity, Arc::new(peer)).await {
@@ -162,12 +162,12 @@ enum OpenError {
 }
 
 impl OpenError {
-    fn cut(&self) -> Cut {
+    fn cut(&self) -> Option<Cut> {
         match self {
-            // The client is gone.
-            OpenError::Socket(_) => Cut::Silent,
-            OpenError::Introduction(_) => Cut::Proxy,
-            OpenError::Handshake(_) => Cut::Handshake,
+            // It was the client who ended it.
+            OpenError::Socket(_) => None,
+            OpenError::Introduction(_) => Some(Cut::Proxy),
+            OpenError::Handshake(_) => Some(Cut::Handshake),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod current;
 mod error;
+mod expiry;
 mod handshake;
 mod metrics;
 mod names;

@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::danger::ClientCertVerifier;
@@ -11,6 +12,7 @@ use rustls::server::{ParsedCertificate, ServerSessionMemoryCache, WebPkiClientVe
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
+use super::expiry;
 use super::names::Certificates;
 use super::pem::{read, read_chain, read_key};
 use super::{ClientCertificates, TlsError};
@@ -35,6 +37,8 @@ pub(super) struct Built {
     pub(super) certificates: Arc<Certificates>,
     /// What stood in each file, to tell afterwards what has changed.
     pub(super) prints: Vec<(PathBuf, u64)>,
+    /// When the first of the certificates expires, as a time since 1970.
+    pub(super) expires: Option<Duration>,
 }
 
 impl Files {
@@ -82,8 +86,21 @@ impl Files {
         // The provider by name: with a second one linked in, asking for the default would panic.
         let provider = Arc::new(ring::default_provider());
         let mut pairs = Vec::new();
+        let mut expires = None;
         for (certificate, key) in &self.pairs {
-            pairs.push(Arc::new(pair(&mut reader, certificate, key, &provider)?));
+            let pair = pair(&mut reader, certificate, key, &provider)?;
+            let until = expiry::expires(&pair);
+            if until.is_some_and(expiry::is_over) {
+                let path = certificate.clone();
+                // What is there is better than that. At the start there is nothing else, and a
+                // service with a certificate that some clients take is better than none.
+                if before.is_some() {
+                    return Err(TlsError::Expired { path });
+                }
+                tracing::warn!(certificate = %path.display(), "certificate has expired");
+            }
+            expires = [expires, until].into_iter().flatten().min();
+            pairs.push(Arc::new(pair));
         }
         let certificates = Arc::new(Certificates::new(pairs));
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -113,7 +130,7 @@ impl Files {
                 config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
             }
         }
-        Ok(Built { config: Arc::new(config), certificates, prints })
+        Ok(Built { config: Arc::new(config), certificates, prints, expires })
     }
 
     fn verifier(

@@ -32,7 +32,18 @@ impl Tls {
     ) -> Result<Option<Arc<Tls>>, TlsError> {
         let Some(files) = Files::of(settings)? else { return Ok(None) };
         let built = RwLock::new(files.build(None)?);
-        Ok(Some(Arc::new(Tls { files, metrics: TlsMetrics::new(registry), built })))
+        let tls = Arc::new(Tls { files, metrics: TlsMetrics::new(registry), built });
+        let shown = Arc::downgrade(&tls);
+        registry.gauge_with(
+            "tenfold_tls_certificate_expires_timestamp_seconds",
+            "When the first of the certificates expires, in seconds since 1970; 0 if none says so.",
+            &[],
+            move || {
+                let expires = shown.upgrade().and_then(|tls| tls.read(|built| built.expires));
+                expires.map_or(0.0, |expires| expires.as_secs_f64())
+            },
+        );
+        Ok(Some(tls))
     }
 
     /// What a handshake that begins now goes by.

@@ -86,6 +86,12 @@ pub enum TlsError {
         /// What rustls says.
         cause: String,
     },
+    /// A certificate that was put in place of another is good no longer.
+    #[error("the certificate in {} has expired", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something that does not depend on any file.
     #[error("TLS does not work here: {0}")]
     Other(#[source] rustls::Error),

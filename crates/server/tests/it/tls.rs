@@ -45,9 +45,15 @@ impl Authority {
     }
 
     fn sign(&self, names: &[&str]) -> Signed {
+        self.sign_until(names, 2100)
+    }
+
+    fn sign_until(&self, names: &[&str], year: i32) -> Signed {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let key = KeyPair::generate().unwrap();
-        let signed = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let signed = params.signed_by(&key, &self.0).unwrap();
         Signed { certificate: signed.der().clone(), pem: signed.pem(), key }
     }
 
@@ -276,12 +282,18 @@ async fn new_files_that_are_no_good_change_nothing_and_are_taken_once_they_are()
     std::fs::remove_file(files.path("first.pem")).unwrap();
     reload.now();
     server.until(&reloads("failed"), 4.0).await;
+    files.put_pair("first", &authority.sign_until(&["localhost"], 2020));
+    reload.now();
+    server.until(&reloads("failed"), 5.0).await;
     files.put_pair("first", &other);
     reload.now();
     server.until(&reloads("changed"), 1.0).await;
     assert_eq!(shown(&server, &authority, "localhost").await, other.certificate);
     reload.now();
     server.until(&reloads("unchanged"), 1.0).await;
+    // 2100-01-01.
+    let expires = "tenfold_tls_certificate_expires_timestamp_seconds";
+    assert_eq!(server.metric(expires), 4_102_444_800.0);
 }
 
 #[tokio::test]
