@@ -1,46 +1,61 @@
 //! One connection from its first byte to its last: every limit that hyper has is set here, and
-//! those that it has not (silence before the first request, a reader that stalls) are watched.
+//! those that it has not (silence before the first request, heads apart from idleness, a reader
+//! that stalls, age) are watched, with one timer for all of them that is not touched by requests.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpStream as StdTcpStream;
+use std::net::{IpAddr, TcpStream as StdTcpStream};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::BoxError;
 use futures_util::FutureExt;
+use futures_util::future::poll_fn;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tenfold_context::{Deadline, Moment};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::activity::{Activity, Patience, Stage, Verdict};
+use crate::activity::{self, Activity, Lifetime, Patience, Stage, Verdict};
 use crate::caller::Peer;
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
+use crate::per_address::PerAddress;
 use crate::pipeline::Pipeline;
 use crate::proxies::{IntroductionError, Proxies, introduced};
 use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
+use crate::streams::Streams;
 use crate::tls::{HandshakeError, Handshakes};
+use crate::wire::HeadLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The least that the protocol allows; more would only be a larger piece of memory at once.
+const HTTP2_FRAME_BYTES_MAX: u32 = 16 * 1024;
+
+/// What hyper's buffer on HTTP/1.1 holds more than a head.
+const HTTP1_BUFFER_BYTES_MORE: usize = 8 * 1024;
 
 /// Time in which a silent HTTP/2 client answers a ping, or is taken for dead.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the connections of one shard share.
 pub(crate) struct Connections {
-    http: Builder<TokioExecutor>,
+    http: Builder<Streams>,
     handshakes: Option<Handshakes>,
     proxies: Proxies,
+    per_address: PerAddress,
     patience: Patience,
+    lifetime: Lifetime,
+    head: HeadLimits,
     pipeline: Arc<Pipeline>,
     metrics: Arc<ShardMetrics>,
     phase: watch::Receiver<Phase>,
@@ -50,6 +65,7 @@ impl Connections {
     pub(crate) fn new(
         settings: &ServerSettings,
         handshakes: Option<Handshakes>,
+        per_address: PerAddress,
         pipeline: Pipeline,
         metrics: Arc<ShardMetrics>,
         phase: watch::Receiver<Phase>,
@@ -58,11 +74,18 @@ impl Connections {
             http: http(settings),
             handshakes,
             proxies: Proxies::new(settings),
+            per_address,
             patience: Patience {
                 first_request: settings.first_request_timeout,
+                header: settings.header_timeout,
                 idle: settings.idle_timeout,
                 stall: settings.write_stall_timeout,
             },
+            lifetime: Lifetime {
+                age_max: settings.connection_age_max,
+                requests_max: settings.connection_requests_max,
+            },
+            head: HeadLimits::of(settings),
             pipeline: Arc::new(pipeline),
             metrics,
             phase,
@@ -70,9 +93,15 @@ impl Connections {
     }
 
     /// Serves a connection to its end. Runs on the shard whose it is.
-    pub(crate) async fn serve(self: Arc<Connections>, stream: StdTcpStream, place: Place) {
-        let activity = Arc::new(Activity::opened(Moment::now()));
-        let (socket, peer) = match self.open(stream, place).await {
+    pub(crate) async fn serve(
+        self: Arc<Connections>,
+        stream: StdTcpStream,
+        address: IpAddr,
+        place: Place,
+    ) {
+        let lifetime = self.lifetime.by_chance();
+        let activity = Arc::new(Activity::opened(Moment::now(), lifetime));
+        let (socket, peer) = match self.open(stream, address, place, &activity).await {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "connection not opened");
@@ -84,25 +113,35 @@ impl Connections {
         }
     }
 
-    async fn open(&self, stream: StdTcpStream, place: Place) -> Result<(Socket, Peer), OpenError> {
+    async fn open(
+        &self,
+        stream: StdTcpStream,
+        address: IpAddr,
+        mut place: Place,
+        activity: &Arc<Activity>,
+    ) -> Result<(Socket, Peer), OpenError> {
+        let (activity, metrics) = (activity.clone(), self.metrics.clone());
         // An answer must not wait in the kernel for the next one.
         stream.set_nodelay(true)?;
-        let stream = TcpStream::from_std(stream)?;
-        let mut stream = stream;
-        let mut peer = Peer { address: stream.peer_addr()?.ip().to_canonical(), certificate: None };
+        let mut stream = TcpStream::from_std(stream)?;
+        let mut peer = Peer { address, certificate: None };
         let deadline = Deadline::after(self.patience.first_request);
-        if self.proxies.introduce(peer.address) {
+        if self.proxies.introduce(address) {
             let introduced = introduced(&mut stream, deadline).await;
             self.metrics.introduced(&introduced);
-            peer.address = introduced?.unwrap_or(peer.address);
+            if let Some(client) = introduced? {
+                let one_of_address = self.per_address.connect(client);
+                place.belongs_to(one_of_address.ok_or(OpenError::TooMany { address: client })?);
+                peer.address = client;
+            }
         }
         let Some(handshakes) = &self.handshakes else {
-            return Ok((Socket::clear(stream, place), peer));
+            return Ok((Socket::clear(stream, place, self.head, activity, metrics), peer));
         };
         let stream = handshakes.shake(stream, deadline).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         peer.certificate = shown.map(|certificate| certificate.clone().into_owned());
-        Ok((Socket::tls(stream, place), peer))
+        Ok((Socket::tls(stream, place, self.head, activity, metrics), peer))
     }
 
     async fn http(
@@ -114,7 +153,7 @@ impl Connections {
         let service = {
             let (pipeline, activity) = (self.pipeline.clone(), activity.clone());
             service_fn(move |request: Request<Incoming>| {
-                let answer = pipeline.clone().answer(request, activity.clone(), peer.clone());
+                let answer = pipeline.clone().answer(request, &activity, peer.clone());
                 answer.map(Ok::<_, Infallible>)
             })
         };
@@ -126,22 +165,58 @@ impl Connections {
         let mut look = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let now = Moment::now();
+            for _ in 0..activity.end_stalled(now, self.patience) {
+                self.metrics.cut(Cut::Stalled);
+            }
             match activity.verdict(now, stage, self.patience) {
                 Verdict::Keep(until) => look.as_mut().reset(until.instant()),
                 Verdict::Cut(cut) => return Err(cut),
-                Verdict::End => {
+                Verdict::End(reason) => {
+                    reason.into_iter().for_each(|reason| self.metrics.cut(reason));
                     stage = Stage::Ending { since: now };
                     connection.as_mut().graceful_shutdown();
                     continue;
                 }
+                Verdict::LastAnswer(reason) => {
+                    self.metrics.cut(reason);
+                    activity.next_answer_is_the_last();
+                    continue;
+                }
+                Verdict::Refuse => {
+                    stage = Stage::Refused { since: now };
+                    activity.expect(activity::Incoming::TooLate);
+                    continue;
+                }
             }
+            let used_up = |stage| stage == Stage::Serving && activity.is_used_up();
+            let step = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Step::Ended(result)),
+                Poll::Pending if used_up(stage) => Poll::Ready(Step::UsedUp),
+                Poll::Pending => Poll::Pending,
+            });
             tokio::select! {
-                result = connection.as_mut() => return judge(result),
+                biased;
+                step = step => match step {
+                    Step::Ended(result) => {
+                        if used_up(stage) {
+                            self.metrics.cut(Cut::Requests);
+                        }
+                        return judge(result);
+                    }
+                    Step::UsedUp => {
+                        self.metrics.cut(Cut::Requests);
+                        stage = Stage::Ending { since: Moment::now() };
+                        // On HTTP/1.1 its answer says so.
+                        if activity.is_http2() {
+                            connection.as_mut().graceful_shutdown();
+                        }
+                    }
+                },
                 () = look.as_mut() => {}
                 next = drain::next(&mut phase) => match next {
                     Phase::Ended => return Err(Cut::Drain),
                     Phase::Serving | Phase::Draining => {
-                        activity.drain();
+                        activity.next_answer_is_the_last();
                         stage = stage.drain(Moment::now());
                     }
                 },
@@ -157,6 +232,8 @@ enum OpenError {
     Socket(#[from] io::Error),
     #[error(transparent)]
     Introduction(#[from] IntroductionError),
+    #[error("{address} has as many connections as it may have")]
+    TooMany { address: IpAddr },
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
 }
@@ -167,27 +244,33 @@ impl OpenError {
             // It was the client who ended it.
             OpenError::Socket(_) => None,
             OpenError::Introduction(_) => Some(Cut::Proxy),
+            OpenError::TooMany { .. } => Some(Cut::Address),
             OpenError::Handshake(_) => Some(Cut::Handshake),
         }
     }
 }
 
+/// What hyper has come to with a connection.
+enum Step {
+    Ended(Result<(), BoxError>),
+    /// It has had the last request that it may have.
+    UsedUp,
+}
+
 /// Everything that hyper can limit. A limit that is not set here is hyper's default on purpose:
-/// 100 headers (setting it costs an allocation per request), no half-closed connections, the
-/// date header. `pipeline_flush` stays off, because it takes the bound off the write buffer.
-fn http(settings: &ServerSettings) -> Builder<TokioExecutor> {
-    let header_bytes_max = settings.header_max.as_usize();
-    let mut http = Builder::new(TokioExecutor::new());
-    // Without a timer hyper has no time limit at all, whatever is set.
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_buf_size(header_bytes_max);
+/// no half-closed connections, the date header; and hyper's timer for heads is off, because it is
+/// the one for idleness as well, and armed for each request. `pipeline_flush` stays off, because it takes the bound off the write buffer.
+fn http(settings: &ServerSettings) -> Builder<Streams> {
+    // The socket's own limit comes first, and says which it is.
+    let buffer_bytes_max = settings.header_max.as_usize() + HTTP1_BUFFER_BYTES_MORE;
+    let mut http = Builder::new(Streams);
+    http.http1().header_read_timeout(None).max_buf_size(buffer_bytes_max);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.http2_streams_max)
         .initial_stream_window_size(small(settings.http2_stream_window.as_u64()))
         .initial_connection_window_size(small(settings.http2_connection_window.as_u64()))
+        .max_frame_size(HTTP2_FRAME_BYTES_MAX)
         .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES)
         .max_header_list_size(small(settings.header_max.as_u64()))
         .keep_alive_interval(settings.http2_ping_interval)
@@ -202,16 +285,21 @@ fn small(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// A client that goes away is no event. Neither is one that lets its connection idle on
-/// HTTP/1.1, which hyper ends with a timeout. What is left broke the protocol.
+/// A client that goes away is no event. What is left broke the protocol, or flooded us.
 fn judge(result: Result<(), BoxError>) -> Result<(), Cut> {
     let Err(error) = result else { return Ok(()) };
     let hyper = error.downcast_ref::<hyper::Error>();
     if hyper.is_some_and(hyper::Error::is_timeout) {
-        return Err(Cut::Idle);
+        return Err(Cut::Silent);
     }
-    if hyper.is_some_and(hyper::Error::is_parse) {
-        return Err(Cut::Protocol);
+    // HTTP/1.1 that cannot be read has been refused, and counted, by the socket.
+    let http2 =
+        hyper.and_then(std::error::Error::source).and_then(|h2| h2.downcast_ref::<h2::Error>());
+    let reason = http2.filter(|error| error.is_library()).and_then(h2::Error::reason);
+    match reason {
+        Some(h2::Reason::NO_ERROR) | None => {}
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => return Err(Cut::Flood),
+        Some(_) => return Err(Cut::Protocol),
     }
     tracing::debug!(error = &*error as &(dyn std::error::Error + 'static), "connection broke");
     Ok(())

@@ -1,8 +1,9 @@
-//! Answers that have no end (`text/event-stream`) end when the drain begins: their clients come
-//! back by themselves, to whoever serves then.
+//! Answers that may have no end (`text/event-stream`) come to one in the drain, before it has to
+//! cut them off: their clients come back by themselves, to whoever serves then.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
@@ -11,17 +12,28 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 
 use crate::drain::Phase;
+use crate::settings::ServerSettings;
 
 /// Word of the drain, for a handler that goes on for longer than an answer, such as that of a
 /// WebSocket: nobody but it can end its conversation in an orderly way.
 #[derive(Clone, Debug)]
-pub struct Draining(pub(crate) watch::Receiver<Phase>);
+pub struct Draining {
+    phase: watch::Receiver<Phase>,
+    /// How long streams of events may go on.
+    events_timeout: Duration,
+}
 
 impl Draining {
+    pub(crate) fn new(phase: watch::Receiver<Phase>, settings: &ServerSettings) -> Draining {
+        // The rest is for sending what has been made.
+        let at_most = settings.drain_timeout * 4 / 5;
+        Draining { phase, events_timeout: settings.drain_events_timeout.min(at_most) }
+    }
+
     /// Waits until the drain begins; what goes on then has `server.drain_timeout` to end.
     pub async fn begins(&mut self) {
         // An error says that the server is gone, which is later still.
-        let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+        let _ = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
     }
 }
 
@@ -34,7 +46,10 @@ pub(crate) fn ends_with_drain(response: Response, draining: &Draining) -> Respon
         return response;
     }
     let mut draining = draining.clone();
-    let drained = Box::pin(async move { draining.begins().await });
+    let drained = Box::pin(async move {
+        draining.begins().await;
+        tokio::time::sleep(draining.events_timeout).await;
+    });
     response.map(|body| Body::new(EventStream { body, drained }))
 }
 

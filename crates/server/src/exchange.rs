@@ -5,6 +5,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -15,10 +16,13 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use tenfold_context::{Context, Moment};
 use tenfold_overload::Permit;
+use tokio::time::Sleep;
 
 use crate::access_log::AccessLog;
-use crate::activity::{Activity, AnswerPlace};
+use crate::activity::{Activity, AnswerPlace, Incoming};
+use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::metrics::{Ending, ShardMetrics};
+use crate::respond;
 
 /// The status that is counted for a client that left before its answer began; nginx's number.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -39,6 +43,8 @@ pub(crate) struct Exchange {
     /// The place behind the door. It goes back with the exchange, not with the handler: an
     /// answer that is still being written occupies memory, and often a connection to Postgres.
     permit: Option<Permit>,
+    /// What its buffers occupy, if it is sent in parts.
+    charge: Option<Charge>,
     activity: Arc<Activity>,
     place: AnswerPlace,
     metrics: Arc<ShardMetrics>,
@@ -55,7 +61,7 @@ impl Exchange {
     pub(crate) fn begin<B>(
         context: Context,
         request: &http::Request<B>,
-        activity: Arc<Activity>,
+        activity: &Arc<Activity>,
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Exchange {
@@ -69,7 +75,8 @@ impl Exchange {
             ending: Ending::Abandoned,
             turn: Turn::Ours,
             permit: None,
-            activity,
+            charge: None,
+            activity: activity.clone(),
             place,
             metrics,
             access_log,
@@ -81,11 +88,28 @@ impl Exchange {
         self.permit = Some(permit);
     }
 
+    /// Its place among the answers of its connection.
+    pub(crate) fn place(&self) -> AnswerPlace {
+        self.place
+    }
+
+    /// What the router or a handler left without a form gets one.
+    pub(crate) fn complete(&self, response: Response) -> Response {
+        respond::complete(response, &self.method, &self.uri)
+    }
+
     /// The answer begins: from here on the exchange lives in its body.
-    pub(crate) fn answer(mut self, mut response: Response) -> http::Response<AnswerBody> {
+    pub(crate) fn answer(
+        mut self,
+        mut response: Response,
+        limits: &AnswerLimits,
+    ) -> http::Response<AnswerBody> {
         // An answer that changes the protocol has said already what becomes of the connection.
-        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if !upgrades && self.activity.answers_for_the_last_time() {
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS
+            || self.method == Method::CONNECT && response.status().is_success();
+        if upgrades {
+            self.activity.expect(Incoming::Upgraded);
+        } else if self.activity.answers_for_the_last_time() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.status = response.status();
@@ -97,7 +121,13 @@ impl Exchange {
             self.ending = Ending::Complete;
         }
         self.reader_turn();
-        response.map(|body| AnswerBody { body, rest: Bytes::new(), exchange: self })
+        response.map(|body| AnswerBody {
+            body,
+            rest: Bytes::new(),
+            source: Source { timeout: limits.source_stall_timeout, waits_since: None, alarm: None },
+            bytes: limits.bytes.clone(),
+            exchange: self,
+        })
     }
 
     fn reader_turn(&mut self) {
@@ -134,7 +164,47 @@ pub(crate) struct AnswerBody {
     body: Body,
     /// What is left of a frame that is given out in pieces.
     rest: Bytes,
+    source: Source,
+    bytes: BytesInFlight,
     exchange: Exchange,
+}
+
+/// What all answers are held to.
+pub(crate) struct AnswerLimits {
+    /// How long what an answer is made of may not come.
+    pub(crate) source_stall_timeout: Duration,
+    pub(crate) bytes: BytesInFlight,
+}
+
+/// Where the parts of an answer come from, and since when none has.
+struct Source {
+    timeout: Duration,
+    waits_since: Option<Moment>,
+    /// There is none until something has to be waited for, and then it is left as it is: nearly
+    /// always the next part comes before it rings.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// The source of an answer gave nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("what the answer is made of did not come within {} ms", after.as_millis())]
+struct SourceStalled {
+    after: Duration,
+}
+
+impl Source {
+    /// It has nothing now: fails if that has lasted too long.
+    fn poll_stalled(&mut self, cx: &mut task::Context<'_>) -> Poll<SourceStalled> {
+        let since = *self.waits_since.get_or_insert_with(Moment::now);
+        let ends = (since + self.timeout).instant();
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        ready!(alarm.as_mut().poll(cx));
+        if alarm.deadline() < ends {
+            alarm.as_mut().reset(ends);
+            ready!(alarm.as_mut().poll(cx));
+        }
+        Poll::Ready(SourceStalled { after: self.timeout })
+    }
 }
 
 /// hyper takes a frame whole, however large, and lets go of the body after the last one. A large
@@ -142,21 +212,35 @@ pub(crate) struct AnswerBody {
 /// has all but the last piece, and a reader that stops is noticed.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
+/// What an answer that is sent in parts occupies at most: a piece that is ready, and what hyper
+/// has of the one before.
+const STREAM_BYTES: u64 = 2 * PIECE_BYTES_MAX as u64;
+
 impl AnswerBody {
     fn poll_whole_frame(
         &mut self,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let AnswerBody { body, exchange, .. } = self;
+        let AnswerBody { body, exchange, source, .. } = self;
         // What a body does, such as reading rows, belongs to the request as much as what its
         // handler did.
-        within(&exchange.context, || match ready!(Pin::new(body).poll_frame(cx)) {
-            Some(Err(error)) => {
+        within(&exchange.context, || {
+            let frame = match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    source.waits_since = None;
+                    frame
+                }
+                Poll::Pending => {
+                    let stalled = ready!(source.poll_stalled(cx));
+                    exchange.metrics.limited("source_stall_timeout");
+                    Some(Err(axum::Error::new(stalled)))
+                }
+            };
+            if let Some(Err(error)) = &frame {
                 exchange.ending = Ending::Failed;
-                tracing::error!(error = &error as &dyn Error, "answer broke off");
-                Poll::Ready(Some(Err(error)))
+                tracing::error!(error = error as &dyn Error, "answer broke off");
             }
-            frame => Poll::Ready(frame),
+            Poll::Ready(frame)
         })
     }
 
@@ -192,6 +276,8 @@ impl http_body::Body for AnswerBody {
         // hyper does not ask again when it knows that the body is at its end.
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.is_end_stream()) {
             self.exchange.ending = Ending::Complete;
+        } else if self.exchange.charge.is_none() {
+            self.exchange.charge = Some(self.bytes.charge_always(STREAM_BYTES));
         }
         self.exchange.reader_turn();
         Poll::Ready(frame)

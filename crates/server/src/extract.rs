@@ -36,7 +36,6 @@ pub struct Resources {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) resources: Resources,
-    pub(crate) body_bytes_max: usize,
     pub(crate) draining: Draining,
 }
 

@@ -6,7 +6,7 @@
 //! until the shard is free again. When no shard is well, everybody waits.
 
 use std::collections::VecDeque;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tenfold_telemetry::metrics::Counter;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::accept::Shard;
+use crate::per_address::OneOfAddress;
 use crate::socket::Place;
 
 /// A shard whose event loop is this late gets no new connection while another one is well.
@@ -38,7 +39,13 @@ struct OnItsWay {
 
 /// A connection that nobody has begun with, until its shard takes it, or another.
 #[derive(Clone)]
-struct Parcel(Arc<Mutex<Option<(TcpStream, Place)>>>);
+struct Parcel(Arc<Mutex<Option<Content>>>);
+
+struct Content {
+    stream: TcpStream,
+    address: IpAddr,
+    place: Place,
+}
 
 impl Handover {
     pub(crate) fn new(shards: Vec<Shard>, moved: Counter) -> Handover {
@@ -46,11 +53,18 @@ impl Handover {
     }
 
     /// Gives a new connection to the shard that has the fewest.
-    pub(crate) fn give(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    pub(crate) fn give(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+        permit: OwnedSemaphorePermit,
+        one_of_address: Option<OneOfAddress>,
+    ) {
         let Some(least) = self.least() else { return };
         let shard = &self.shards[least];
-        let place = Place::take(permit, shard.handle.connect(), shard.open.clone());
-        self.send(least, stream, place);
+        let on_its_shard = shard.handle.connect();
+        let place = Place::take(permit, one_of_address, on_its_shard, shard.open.clone());
+        self.send(least, Content { stream, address, place });
     }
 
     /// Looks after those who are on their way, for ever.
@@ -72,11 +86,11 @@ impl Handover {
             match self.least().filter(|_| stalled).filter(well) {
                 // It may have been begun with this very moment.
                 Some(other) => {
-                    let Some((stream, mut place)) = parcel.take() else { continue };
+                    let Some(mut content) = parcel.take() else { continue };
                     let target = &self.shards[other];
-                    place.moves(target.handle.connect(), target.open.clone());
+                    content.place.moves(target.handle.connect(), target.open.clone());
                     self.moved.increment();
-                    self.send(other, stream, place);
+                    self.send(other, content);
                 }
                 None if parcel.is_taken() => {}
                 None => self.on_their_way().push_back(OnItsWay { shard, parcel }),
@@ -85,8 +99,8 @@ impl Handover {
         !self.on_their_way().is_empty()
     }
 
-    fn send(&self, shard: usize, stream: TcpStream, place: Place) {
-        let parcel = Parcel(Arc::new(Mutex::new(Some((stream, place)))));
+    fn send(&self, shard: usize, content: Content) {
+        let parcel = Parcel(Arc::new(Mutex::new(Some(content))));
         // With one shard there is nobody to move to.
         if self.shards.len() > 1 {
             self.on_their_way().push_back(OnItsWay { shard, parcel: parcel.clone() });
@@ -95,8 +109,8 @@ impl Handover {
         let Shard { handle, connections, .. } = &self.shards[shard];
         let connections = connections.clone();
         handle.spawn(async move {
-            if let Some((stream, place)) = parcel.take() {
-                connections.serve(stream, place).await;
+            if let Some(Content { stream, address, place }) = parcel.take() {
+                connections.serve(stream, address, place).await;
             }
         });
     }
@@ -117,7 +131,7 @@ impl Handover {
 }
 
 impl Parcel {
-    fn take(&self) -> Option<(TcpStream, Place)> {
+    fn take(&self) -> Option<Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

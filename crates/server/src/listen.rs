@@ -21,13 +21,16 @@ use tokio::task::JoinHandle;
 use crate::accept::{Acceptor, Shard};
 use crate::access_log::AccessLog;
 use crate::bind::{BindError, bind};
+use crate::bytes_in_flight::BytesInFlight;
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
 use crate::event_stream::Draining;
 use crate::files::connections_possible;
 use crate::handover::Handover;
-use crate::metrics::{AcceptMetrics, ShardMetrics, watch_door};
-use crate::pipeline::{App, Pipeline};
+use crate::metrics::{AcceptMetrics, ShardMetrics, watch_bytes, watch_door};
+use crate::per_address::PerAddress;
+use crate::pipeline::{App, Pipeline, Process};
+use crate::proxies::Proxies;
 use crate::redirect::Redirect;
 use crate::settings::ServerSettings;
 use crate::tls::{Handshakes, Reload, Tls, TlsError, Watch};
@@ -140,18 +143,22 @@ impl Server {
             waiting_max: settings.requests_waiting_max,
         });
         watch_door(&self.registry, &door);
+        let bytes = BytesInFlight::new(settings.bytes_in_flight_max.as_u64());
+        watch_bytes(&self.registry, &bytes);
+        let process = Process { door, bytes, draining: Draining::new(phases.clone(), settings) };
+        let per_address = PerAddress::new(settings.connections_per_address_max);
         let shard = |handle: &ShardHandle| {
             let metrics = Arc::new(ShardMetrics::new(&self.registry));
-            let (app, door) = (app(handle.index()), door.clone());
-            let draining = Draining(phases.clone());
-            let pipeline =
-                Pipeline::new(app, settings, door, metrics.clone(), self.access_log, draining);
+            let app = app(handle.index());
+            let (process, metrics_too) = (process.clone(), metrics.clone());
+            let pipeline = Pipeline::new(app, settings, process, metrics_too, self.access_log);
             let handshakes = self.tls.clone().map(|tls| {
                 Handshakes::new(tls, (settings.tls_handshakes_max / shards.len()).max(1))
             });
-            let phases = phases.clone();
+            let (per_address, phases, metrics_too) =
+                (per_address.clone(), phases.clone(), metrics.clone());
             let connections =
-                Connections::new(settings, handshakes, pipeline, metrics.clone(), phases);
+                Connections::new(settings, handshakes, per_address, pipeline, metrics_too, phases);
             let open = metrics.connections.clone();
             Shard { handle: handle.clone(), connections: Arc::new(connections), open }
         };
@@ -170,6 +177,8 @@ impl Server {
             listener: nonblocking(self.listener)?,
             handover: Handover::new(shards, metrics.moved.clone()),
             places: places.clone(),
+            per_address,
+            proxies: Proxies::new(settings),
             metrics,
             stopped,
         };

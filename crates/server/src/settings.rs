@@ -61,6 +61,26 @@ tenfold_config::settings! {
         /// The next one is not accepted: it waits in the kernel, where it costs nothing.
         #[check(between(1, 1_000_000))]
         pub connections_max: usize = 10_000,
+        /// Connections open at once from one address (IPv6: one /64); the next is closed unread.
+        /// Half of all, so that one client cannot take the places of everybody else. Behind a
+        /// load balancer all come from its address: raise it to `connections_max` there.
+        #[check(between(1, 1_000_000))]
+        pub connections_per_address_max: usize = 5_000,
+        /// Age at which a connection is told to end: GOAWAY on HTTP/2, `connection: close` with
+        /// an answer on HTTP/1.1; a tenth more or less, by chance. So clients come back, and are
+        /// spread anew over shards and replicas; an hour costs nothing and is enough for that.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub connection_age_max: Duration = Duration::from_secs(60 * 60),
+        /// Requests on one connection, which is then told to end as for its age. So nothing can
+        /// add up on one connection for ever, and the handshakes are too seldom to be felt.
+        #[check(between(1, u32::MAX))]
+        pub connection_requests_max: u32 = 100_000,
+        /// Memory that the bodies of all requests, and the buffers of all answers that are sent
+        /// in parts, may occupy at once in this process; the next body is refused with 503. A
+        /// body on HTTP/2 counts with its window from the beginning, because the client may fill
+        /// that without asking; from then on with what has come, up to `body_max`.
+        #[check(between(ByteSize::kib(64), ByteSize::mib(1024 * 1024)))]
+        pub bytes_in_flight_max: ByteSize = ByteSize::mib(256),
         /// Requests worked on at once, from their head to the last byte of their answer.
         #[check(between(1, 1_000_000))]
         pub requests_in_flight_max: usize = 512,
@@ -73,33 +93,53 @@ tenfold_config::settings! {
         /// Time from a connection's first byte to its first whole request head, TLS included.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub first_request_timeout: Duration = Duration::from_secs(10),
-        /// Time a request's head may take on HTTP/1.1. It is also how long a connection may
-        /// stay open there without a request, because hyper has one timer for both.
+        /// Time a request's head may take on HTTP/1.1 from its first byte to its last; then it
+        /// is 408. A head fits into one packet or a few, so this is for bad networks.
         #[check(between(Duration::from_millis(1), LONGEST))]
-        pub header_timeout: Duration = Duration::from_secs(30),
+        pub header_timeout: Duration = Duration::from_secs(10),
         /// Time a connection may stay open without a request, on HTTP/2 too.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub idle_timeout: Duration = Duration::from_secs(75),
         /// Time a client may take nothing of an answer that is ready for it; then the
-        /// connection is cut, because a reader that has stopped holds a request's place. On
-        /// HTTP/2 it takes twice that if other answers on the same connection go on.
+        /// connection is cut, or on HTTP/2 that stream, because a reader that has stopped holds
+        /// a request's place. An answer is given out in pieces of 64 KiB, so who takes less than
+        /// that in this time has stopped.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub write_stall_timeout: Duration = Duration::from_secs(30),
+        /// Time in which an answer that has begun must go on, where what it is made of does not
+        /// come: rows, or events. Then it is broken off. Streams of events say something in
+        /// between; with axum's `KeepAlive` it is every 15 seconds.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub source_stall_timeout: Duration = Duration::from_secs(60),
+        /// Time that the body of a request may make its handler wait, and longer by what has
+        /// come of it at `body_rate_min`; then it is 408.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub body_timeout: Duration = Duration::from_secs(5),
+        /// Bytes per second that a client has to send of a body, on average. A bad mobile
+        /// network has ten times that.
+        #[check(between(ByteSize::bytes(1), ByteSize::mib(1024)))]
+        pub body_rate_min: ByteSize = ByteSize::kib(1),
         /// Whether answers made of rows (JSON array, NDJSON, CSV, COPY) are compressed for clients
         /// that accept it: zstd, br or gzip, each at its quickest and with less than a megabyte
         /// of memory for a reader. It takes the service some 10 ms of a core per megabyte.
         pub rows_compressed: bool = true,
-        /// Largest body of a request; more is 413.
+        /// Largest body of a request; more is 413. A route can have a limit of its own: `BodyMax`.
         #[check(at_most(ByteSize::mib(1024)))]
         pub body_max: ByteSize = ByteSize::mib(2),
-        /// Largest head of a request.
+        /// Largest head of a request; more is 431.
         #[check(between(ByteSize::kib(8), ByteSize::mib(1)))]
         pub header_max: ByteSize = ByteSize::kib(32),
+        /// Most fields in the head of a request; more is 431. Browsers send some twenty.
+        #[check(between(1, 100))]
+        pub header_count_max: usize = 100,
+        /// Longest target of a request; more is 414. RFC 9110 §4.1 asks for 8,000 bytes at least.
+        #[check(between(ByteSize::bytes(1), ByteSize::kib(60)))]
+        pub uri_max: ByteSize = ByteSize::kib(8),
         /// Requests at once on one HTTP/2 connection.
         #[check(between(1, 10_000))]
         pub http2_streams_max: u32 = 100,
-        /// What a client may send ahead on one HTTP/2 request before somebody reads it. Times
-        /// the requests at once it bounds what one connection can occupy.
+        /// What a client may send ahead on one HTTP/2 request before somebody reads it. It is
+        /// taken from `bytes_in_flight_max` as soon as a request with a body begins.
         #[check(between(ByteSize::kib(1), ByteSize::mib(1024)))]
         pub http2_stream_window: ByteSize = ByteSize::kib(64),
         /// What a client may send ahead on one HTTP/2 connection.
@@ -114,6 +154,11 @@ tenfold_config::settings! {
         /// Time that running requests have to finish once no more are accepted.
         #[check(at_most(LONGEST))]
         pub drain_timeout: Duration = Duration::from_secs(30),
+        /// Time that a stream of events (`text/event-stream`) may go on then, at most four fifths
+        /// of `drain_timeout`. It ends between two events, and its client comes back by itself, to
+        /// another instance. Streams that come to an end of their own need long enough for it.
+        #[check(at_most(LONGEST))]
+        pub drain_events_timeout: Duration = Duration::from_secs(10),
     }
 }
 

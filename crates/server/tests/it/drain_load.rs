@@ -146,6 +146,7 @@ fn check(path: &str, body: &[u8]) {
 async fn drain_once(tls: Option<Arc<SelfSigned>>) {
     let server = start_on(2, routes(), |settings| {
         settings.drain_delay = Duration::from_millis(50);
+        settings.drain_events_timeout = Duration::from_millis(100);
         if let Some(signed) = &tls {
             settings.tls_certificate = Some(signed.certificate());
             settings.tls_key = Some(signed.key());

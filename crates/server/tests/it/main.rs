@@ -5,9 +5,13 @@ mod support;
 
 mod admin;
 mod answers;
+mod bodies;
+mod conformance;
 mod drain;
 mod drain_load;
 mod extract;
+mod http2_frames;
+mod layers;
 mod limits;
 mod logs;
 mod offload;

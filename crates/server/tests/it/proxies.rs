@@ -89,7 +89,7 @@ async fn a_trusted_proxy_without_a_good_header_is_closed_and_counted() {
     let half = Client::connect(server.address).await.unwrap();
     half.leave();
     server.until(&headers("ended"), 1.0).await;
-    server.until("tenfold_http_connections_cut_total{reason=\"proxy\"}", 3.0).await;
+    server.until("tenfold_http_limited_total{reason=\"proxy\"}", 3.0).await;
     server.until("tenfold_http_connections", 0.0).await;
 
     let server = behind(&["127.0.0.1"], |settings| {
@@ -112,4 +112,40 @@ async fn a_stranger_cannot_introduce_himself() {
     stranger.send(ASK).await.unwrap();
     assert_eq!(stranger.read_response().await.unwrap().status, 400);
     assert_eq!(server.metric(&headers("client")), 0.0);
+}
+
+#[tokio::test]
+async fn who_is_introduced_is_counted_by_his_own_address_and_the_proxy_is_not() {
+    let server = behind(&["127.0.0.1"], |settings| {
+        settings.proxy_protocol = true;
+        settings.connections_per_address_max = 2;
+    });
+    // More than an address may have, from the proxy's: each from another client.
+    let mut clients = Vec::new();
+    for number in 1..=4 {
+        let mut header = HEADER.to_vec();
+        header[19] = number;
+        let mut client = Client::connect(server.address).await.unwrap();
+        client.send(&header).await.unwrap();
+        client.send(ASK).await.unwrap();
+        assert_eq!(client.read_response().await.unwrap().text(), format!("192.0.2.{number}"));
+        clients.push(client);
+    }
+    // The first of them has one already: one more, and no other.
+    let mut second = Client::connect(server.address).await.unwrap();
+    second.send(HEADER).await.unwrap();
+    second.send(ASK).await.unwrap();
+    assert_eq!(second.read_response().await.unwrap().text(), "192.0.2.1");
+    let mut third = Client::connect(server.address).await.unwrap();
+    third.send(HEADER).await.unwrap();
+    assert!(third.read_until_closed().await.unwrap().0.is_empty());
+    let refused = "tenfold_http_limited_total{reason=\"connections_per_address_max\"}";
+    server.until(refused, 1.0).await;
+    // One leaves, and makes room.
+    second.leave();
+    server.until("tenfold_http_connections", 4.0).await;
+    let mut again = Client::connect(server.address).await.unwrap();
+    again.send(HEADER).await.unwrap();
+    again.send(ASK).await.unwrap();
+    assert_eq!(again.read_response().await.unwrap().text(), "192.0.2.1");
 }

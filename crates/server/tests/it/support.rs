@@ -81,6 +81,11 @@ impl Running {
     }
 }
 
+/// The series that counts what was refused or ended for that reason.
+pub(crate) fn limited(reason: &str) -> String {
+    format!("tenfold_http_limited_total{{reason=\"{reason}\"}}")
+}
+
 /// A free port on loopback.
 pub(crate) fn local() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
