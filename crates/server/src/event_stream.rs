@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 
 use crate::drain::Phase;
 use crate::settings::ServerSettings;
+
+/// What a content type begins with that says so; parameters may follow.
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// Word of the drain, for a handler that goes on for longer than an answer, such as that of a
 /// WebSocket: nobody but it can end its conversation in an orderly way.
@@ -39,10 +43,9 @@ impl Draining {
 
 /// The response as it is, except that one without an end gets one.
 pub(crate) fn ends_with_drain(response: Response, draining: &Draining) -> Response {
-    let is_events = response.headers().get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream")
-    });
-    if !is_events {
+    let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let start = content_type.and_then(|content_type| content_type.get(..EVENTS.len()));
+    if !start.is_some_and(|start| start.eq_ignore_ascii_case(EVENTS)) {
         return response;
     }
     let mut draining = draining.clone();

@@ -40,8 +40,8 @@ tenfold_config::settings! {
         /// How often the files of TLS are looked at for a change. SIGHUP has them read at once.
         #[check(between(Duration::from_millis(10), LONGEST))]
         pub tls_reload_interval: Duration = Duration::from_secs(10),
-        /// TLS handshakes under way at once, from the client's first message. One more ends the
-        /// one that has waited longest for its client, so that stalling clients keep nobody out.
+        /// TLS handshakes that have answered their client and wait for it. One more ends the one
+        /// that has waited longest, so that clients which stall keep nobody out.
         #[check(between(1, 100_000))]
         pub tls_handshakes_max: usize = 1_000,
         /// Address and port for cleartext requests, which are all sent to https (308) if the

@@ -99,6 +99,9 @@ async fn live(
         }
     }
     systemd.stopping();
+    // Each part has a time of its own from here on, and no shard is asked whether it is well.
+    watch.abort();
+    let watch = tokio::spawn(systemd.clone().watch(Vec::new()));
     let report = running.stop().await;
     watch.abort();
     problems.extend(report.unclean().map(ToString::to_string));

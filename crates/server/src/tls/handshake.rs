@@ -1,11 +1,12 @@
 //! One handshake, and what keeps handshakes from cornering anybody else.
 //!
-//! A client that says nothing holds its connection and no more: neither a place nor a turn. From
-//! its first message on it holds one of a bounded number of places. When they are all taken, the
-//! one who has waited longest for its client gives way, because an honest client answers within
-//! a round trip and one that stalls on purpose does not. And the part that costs a core something
-//! (the signature) is done for one client at a time: between two of them everything else on the
-//! shard has its turn, so that a wave of new clients does not stop those who are connected.
+//! A client that says nothing holds its connection and no more: neither a turn nor a place. After
+//! its first message it waits for its turn, because the part that costs a core something (the
+//! signature) is done for one client at a time: between two of them everything else on the shard
+//! has its turn, so that a wave of new clients does not stop those who are connected. Then it has
+//! one of a bounded number of places until it answers. When they are all taken, the one who has
+//! waited longest for its client gives way, because an honest client answers within a round trip
+//! and one that stalls on purpose does not.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,8 +17,8 @@ use tenfold_context::{Deadline, Moment};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
+use tokio_rustls::{Accept, LazyConfigAcceptor};
 
 use super::current::Tls;
 use super::metrics::Outcome;
@@ -52,7 +53,7 @@ impl HandshakeError {
 }
 
 impl Handshakes {
-    /// At most `at_once` that have begun.
+    /// At most `at_once` that wait for their client.
     pub(crate) fn new(tls: Arc<Tls>, at_once: usize) -> Handshakes {
         let under_way = Arc::new(UnderWay { at_once, table: Mutex::default() });
         Handshakes { tls, under_way, turn: Semaphore::new(1) }
@@ -81,9 +82,11 @@ impl Handshakes {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let hello = timeout_at(until, hello).await.map_err(|_elapsed| HandshakeError::Late)??;
         let begun = Moment::now();
+        let handshake = timeout_at(until, self.sign(hello)).await;
+        let handshake = handshake.map_err(|_elapsed| HandshakeError::Late)?;
         let (_place, displaced) = self.under_way.enter();
         let stream = tokio::select! {
-            done = timeout_at(until, self.complete(hello)) => {
+            done = timeout_at(until, handshake) => {
                 done.map_err(|_elapsed| HandshakeError::Late)??
             }
             _ = displaced => return Err(HandshakeError::Displaced),
@@ -92,17 +95,18 @@ impl Handshakes {
         Ok(stream)
     }
 
-    async fn complete(&self, hello: StartHandshake<TcpStream>) -> io::Result<TlsStream<TcpStream>> {
+    /// Answers a client's first message when it is its turn; the answer is yet to be sent.
+    async fn sign(&self, hello: StartHandshake<TcpStream>) -> Accept<TcpStream> {
         let turn = self.turn.acquire().await.expect("nobody closes the semaphore");
         // The certificate is chosen and the signature made in this call.
         let handshake = hello.into_stream(self.tls.config());
         tokio::task::yield_now().await;
         drop(turn);
-        handshake.await
+        handshake
     }
 }
 
-/// Those that have begun, by their order of coming.
+/// Those that wait for their clients, by their order of coming.
 #[derive(Debug)]
 struct UnderWay {
     at_once: usize,
