@@ -14,7 +14,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tempfile::TempDir;
-use tenfold_server::{ClientCertificates, ServerSettings};
+use tenfold_server::{Caller, ClientCertificates, ServerSettings};
 use tenfold_testkit::{Client, get};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -24,7 +24,10 @@ use tokio_rustls::client::TlsStream;
 use crate::support::{PATIENCE, Running, local, start_with};
 
 fn routes() -> Router {
-    Router::new().route("/", on_get(|| async { "home" }))
+    let signed = |caller: Caller| async move {
+        caller.certificate().map_or_else(Vec::new, |certificate| certificate.to_vec())
+    };
+    Router::new().route("/", on_get(|| async { "home" })).route("/signed", on_get(signed))
 }
 
 /// Somebody whose signature counts.
@@ -353,8 +356,19 @@ async fn a_client_without_a_good_certificate_is_not_let_in_where_one_is_required
 async fn a_client_may_show_none_where_one_is_optional_but_no_bad_one() {
     let (authority, clients, files) = (Authority::new(), Authority::new(), Files::new());
     let server = asking(&files, &authority, &clients, ClientCertificates::Optional);
-    let good = authority.client(Some(&clients.sign(&["client"])));
+    let own = clients.sign(&["client"]);
+    let good = authority.client(Some(&own));
     ask(server.address, &good, "localhost").await.unwrap();
+    // A handler sees it, whether it was shown now or when the session was begun.
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let client =
+            if kind == HandshakeKind::Full { &authority.client(Some(&own)) } else { &good };
+        let stream = connect(server.address, client, "localhost").await.unwrap();
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
+        let mut client = Client::over(stream);
+        client.send("GET /signed HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        assert_eq!(client.read_response().await.unwrap().body, own.certificate.as_ref());
+    }
     ask(server.address, &authority.client(None), "localhost").await.unwrap();
     let stranger = authority.client(Some(&Authority::new().sign(&["client"])));
     ask(server.address, &stranger, "localhost").await.unwrap_err();
