@@ -154,7 +154,67 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustls::ClientConnection;
+    use tenfold_telemetry::metrics::Registry;
+    use tenfold_testkit::SelfSigned;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::settings::ServerSettings;
+
+    /// As many clients that have said hello.
+    async fn hellos(signed: &SelfSigned, count: usize) -> Vec<StartHandshake<TcpStream>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut hellos = Vec::new();
+        for _ in 0..count {
+            let name = "localhost".try_into().unwrap();
+            let mut session = ClientConnection::new(signed.client_config(&[]), name).unwrap();
+            let mut hello = Vec::new();
+            session.write_tls(&mut hello).unwrap();
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(&hello).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            hellos.push(LazyConfigAcceptor::new(Acceptor::default(), server).await.unwrap());
+        }
+        hellos
+    }
+
+    #[tokio::test]
+    async fn between_two_signatures_everything_else_has_its_turn() {
+        const COUNT: usize = 20;
+        let signed = SelfSigned::new().unwrap();
+        let settings = ServerSettings {
+            tls_certificate: Some(signed.certificate()),
+            tls_key: Some(signed.key()),
+            ..ServerSettings::default()
+        };
+        let tls = Tls::load(&settings, &Registry::new()).unwrap().unwrap();
+        let handshakes = Arc::new(Handshakes::new(tls, COUNT));
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counting = turns.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                counting.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let hellos = hellos(&signed, COUNT).await;
+        let before = turns.load(Ordering::Relaxed);
+        let signing = hellos.into_iter().map(|hello| {
+            let handshakes = handshakes.clone();
+            tokio::spawn(async move { drop(handshakes.sign(hello).await) })
+        });
+        for signed in signing.collect::<Vec<_>>() {
+            signed.await.unwrap();
+        }
+        let turns = turns.load(Ordering::Relaxed) - before;
+        assert!(turns >= COUNT - 1, "others had {turns} turns during {COUNT} signatures");
+        others.abort();
+    }
 
     #[test]
     fn the_oldest_gives_way_when_there_are_too_many() {
