@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Version;
 use tenfold_context::Moment;
+use tenfold_overload::Permit;
 use tokio::task::AbortHandle;
 
 use crate::metrics::Cut;
@@ -21,6 +22,8 @@ pub(crate) struct Activity {
     requests: AtomicU32,
     /// Requests whose answer has not ended.
     answers: Mutex<Answers>,
+    /// How many answers are their readers' turn.
+    readers: AtomicU32,
     /// When anything happened last, in nanoseconds of [`Moment`].
     last: AtomicU64,
     /// Since when a part of a head has lain there, in nanoseconds of [`Moment`]; 0 if none does.
@@ -65,17 +68,23 @@ pub(crate) enum Incoming {
 #[derive(Debug, Default)]
 struct Answers(Vec<Answer>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Answer {
+    /// Which request of the connection it is to.
+    number: u32,
     turn: Turn,
+    /// Its place behind the door. It goes back with the exchange, not with the handler: an
+    /// answer that is still being written occupies memory, and often a connection to Postgres.
+    permit: Option<Permit>,
     /// Ends it alone; only on HTTP/2.
     end: Option<AbortHandle>,
 }
 
 /// Who has to do something for an answer to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Turn {
     /// There is no answer at this place.
+    #[default]
     Nobody,
     /// Its handler, or its body's source.
     Ours,
@@ -87,7 +96,11 @@ enum Turn {
 
 /// The place of one answer among those of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AnswerPlace(usize);
+pub(crate) struct AnswerPlace {
+    index: usize,
+    /// That of its request: the place is taken again when the answer has ended.
+    number: u32,
+}
 
 impl Answers {
     fn in_flight(&self) -> bool {
@@ -120,6 +133,9 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
     /// Without taking anything of an answer that is ready.
     pub(crate) stall: Duration,
+    /// The same until the answer gives its place behind the door to others: a reader that is so
+    /// slow occupies memory and no core.
+    pub(crate) rest: Duration,
 }
 
 /// How far a connection has come.
@@ -188,6 +204,7 @@ impl Activity {
             lifetime,
             requests: AtomicU32::new(0),
             answers: Mutex::default(),
+            readers: AtomicU32::new(0),
             last: AtomicU64::new(now.as_nanos()),
             head_since: AtomicU64::new(0),
             http2: AtomicBool::new(false),
@@ -202,41 +219,80 @@ impl Activity {
         if http2 {
             self.http2.store(true, Ordering::Relaxed);
         }
-        let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if requests >= self.lifetime.requests_max {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if number >= self.lifetime.requests_max {
             self.next_answer_is_the_last();
         }
         let Answers(answers) = &mut *self.answers();
-        let begun = Answer { turn: Turn::Ours, end: None };
+        let begun = Answer { number, turn: Turn::Ours, permit: None, end: None };
         let free = answers.iter().position(|answer| answer.turn == Turn::Nobody);
-        let place = free.unwrap_or(answers.len());
+        let index = free.unwrap_or(answers.len());
         match free {
-            Some(place) => answers[place] = begun,
+            Some(index) => answers[index] = begun,
             None => answers.push(begun),
         }
-        AnswerPlace(place)
+        AnswerPlace { index, number }
+    }
+
+    /// The request has its place behind the door. A body may ask for it whose answer has ended.
+    pub(crate) fn hold(&self, place: AnswerPlace, permit: Permit) {
+        let answer = &mut self.answers().0[place.index];
+        if answer.number == place.number && answer.turn != Turn::Nobody {
+            answer.permit = Some(permit);
+        }
+    }
+
+    /// The request gives its place behind the door to others.
+    pub(crate) fn give_back(&self, place: AnswerPlace) {
+        let answer = &mut self.answers().0[place.index];
+        let permit = (answer.number == place.number).then(|| answer.permit.take());
+        drop(permit);
     }
 
     /// The answer can be ended alone.
-    pub(crate) fn can_be_ended_by(&self, AnswerPlace(place): AnswerPlace, end: AbortHandle) {
-        self.answers().0[place].end = Some(end);
+    pub(crate) fn can_be_ended_by(&self, place: AnswerPlace, end: AbortHandle) {
+        self.answers().0[place.index].end = Some(end);
     }
 
     /// A part of an answer is ready; it is the reader's turn.
-    pub(crate) fn reader_turn(&self, AnswerPlace(place): AnswerPlace, now: Moment) {
+    pub(crate) fn reader_turn(&self, place: AnswerPlace, now: Moment) {
         self.last.store(now.as_nanos(), Ordering::Relaxed);
-        self.answers().0[place].turn = Turn::Readers(now);
+        self.turn(place, Turn::Readers(now));
     }
 
     /// The reader has taken what was ready; it is our turn.
-    pub(crate) fn our_turn(&self, AnswerPlace(place): AnswerPlace) {
-        self.answers().0[place].turn = Turn::Ours;
+    pub(crate) fn our_turn(&self, place: AnswerPlace) {
+        self.turn(place, Turn::Ours);
+    }
+
+    fn turn(&self, place: AnswerPlace, turn: Turn) {
+        let answer = &mut self.answers().0[place.index];
+        self.count_readers(answer.turn, turn);
+        answer.turn = turn;
+    }
+
+    /// Under the lock, so a load and a store will do.
+    fn count_readers(&self, before: Turn, after: Turn) {
+        let is_readers = |turn| u32::from(matches!(turn, Turn::Readers(_)));
+        let readers = self.readers.load(Ordering::Relaxed);
+        self.readers.store(readers + is_readers(after) - is_readers(before), Ordering::Relaxed);
+    }
+
+    /// Whether any answer waits for its reader.
+    pub(crate) fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Relaxed) > 0
     }
 
     /// An answer has ended.
-    pub(crate) fn request_ends(&self, AnswerPlace(place): AnswerPlace, now: Moment) {
+    pub(crate) fn request_ends(&self, place: AnswerPlace, now: Moment) {
         self.last.store(now.as_nanos(), Ordering::Relaxed);
-        self.answers().0[place] = Answer { turn: Turn::Nobody, end: None };
+        let mut answers = self.answers();
+        let answer = &mut answers.0[place.index];
+        self.count_readers(answer.turn, Turn::Nobody);
+        let ended = std::mem::take(answer);
+        drop(answers);
+        // Out of the lock: the next one at the door may be on this connection.
+        drop(ended);
     }
 
     /// A part of a head has come and not the whole.
@@ -305,6 +361,7 @@ impl Activity {
             let stalled = answer.stalled_since().is_some_and(|since| now >= since + patience.stall);
             if stalled && let Some(end) = answer.end.take() {
                 end.abort();
+                self.count_readers(answer.turn, Turn::Ended);
                 answer.turn = Turn::Ended;
                 ended += 1;
             }
@@ -312,9 +369,20 @@ impl Activity {
         ended
     }
 
+    /// Lets the answers give their places behind the door to others whose readers make them wait.
+    pub(crate) fn rest(&self, now: Moment, patience: Patience) {
+        let resting = |answer: &mut Answer| {
+            let since = answer.stalled_since()?;
+            if now >= since + patience.rest { answer.permit.take() } else { None }
+        };
+        let given_back: Vec<_> = self.answers().0.iter_mut().filter_map(resting).collect();
+        drop(given_back);
+    }
+
     pub(crate) fn verdict(&self, now: Moment, stage: Stage, patience: Patience) -> Verdict {
         // Whatever the client does next, it does after now, so none of its times is over before.
-        let soon = now + patience.stall.min(patience.idle).min(patience.header);
+        let rest = if self.has_readers() { patience.rest } else { patience.idle };
+        let soon = now + patience.stall.min(patience.idle).min(patience.header).min(rest);
         let keep_until = |until: Moment, otherwise| {
             if now < until { Verdict::Keep(until.min(soon)) } else { otherwise }
         };

@@ -47,6 +47,15 @@ const HTTP1_BUFFER_BYTES_MORE: usize = 8 * 1024;
 /// Time in which a silent HTTP/2 client answers a ping, or is taken for dead.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// When there is no place left behind the door, an answer whose reader takes nothing for so long
+/// gives its own to others, and goes on without: it occupies memory, which has its own bound, and
+/// no core.
+const READER_REST: Duration = Duration::from_secs(1);
+
+/// When there is no room for more such answers either, readers have this long and not
+/// `server.write_stall_timeout`: there are others who would read at once.
+const PRESSED_STALL: Duration = Duration::from_secs(5);
+
 /// What the connections of one shard share.
 pub(crate) struct Connections {
     http: Builder<Streams>,
@@ -80,6 +89,7 @@ impl Connections {
                 header: settings.header_timeout,
                 idle: settings.idle_timeout,
                 stall: settings.write_stall_timeout,
+                rest: READER_REST,
             },
             lifetime: Lifetime {
                 age_max: settings.connection_age_max,
@@ -144,6 +154,19 @@ impl Connections {
         Ok((Socket::tls(stream, place, self.head, activity, metrics), peer))
     }
 
+    /// How long the readers on a connection may make us wait, as things are. Those who do so for
+    /// longer than others could wait give their places to them.
+    fn patience(&self, activity: &Activity, now: Moment) -> Patience {
+        if !activity.has_readers() || !self.pipeline.is_full() {
+            return self.patience;
+        }
+        if self.pipeline.has_room_to_rest() {
+            activity.rest(now, self.patience);
+            return self.patience;
+        }
+        Patience { stall: self.patience.stall.min(PRESSED_STALL), ..self.patience }
+    }
+
     async fn http(
         &self,
         socket: Socket,
@@ -165,10 +188,12 @@ impl Connections {
         let mut look = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let now = Moment::now();
-            for _ in 0..activity.end_stalled(now, self.patience) {
+            let watched = activity.has_readers();
+            let patience = self.patience(&activity, now);
+            for _ in 0..activity.end_stalled(now, patience) {
                 self.metrics.cut(Cut::Stalled);
             }
-            match activity.verdict(now, stage, self.patience) {
+            match activity.verdict(now, stage, patience) {
                 Verdict::Keep(until) => look.as_mut().reset(until.instant()),
                 Verdict::Cut(cut) => return Err(cut),
                 Verdict::End(reason) => {
@@ -192,6 +217,7 @@ impl Connections {
             let step = poll_fn(|cx| match connection.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(Step::Ended(result)),
                 Poll::Pending if used_up(stage) => Poll::Ready(Step::UsedUp),
+                Poll::Pending if !watched && activity.has_readers() => Poll::Ready(Step::Watch),
                 Poll::Pending => Poll::Pending,
             });
             tokio::select! {
@@ -203,6 +229,7 @@ impl Connections {
                         }
                         return judge(result);
                     }
+                    Step::Watch => {}
                     Step::UsedUp => {
                         self.metrics.cut(Cut::Requests);
                         stage = Stage::Ending { since: Moment::now() };
@@ -255,6 +282,8 @@ enum Step {
     Ended(Result<(), BoxError>),
     /// It has had the last request that it may have.
     UsedUp,
+    /// A reader has not taken all that was ready for it.
+    Watch,
 }
 
 /// Everything that hyper can limit. A limit that is not set here is hyper's default on purpose:

@@ -15,13 +15,14 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use tenfold_context::{Context, Moment};
-use tenfold_overload::Permit;
+use tenfold_overload::{Entrance, Permit};
 use tokio::time::Sleep;
 
 use crate::access_log::AccessLog;
 use crate::activity::{Activity, AnswerPlace, Incoming};
 use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::metrics::{Ending, ShardMetrics};
+use crate::request_body::Seat;
 use crate::respond;
 
 /// The status that is counted for a client that left before its answer began; nginx's number.
@@ -40,9 +41,6 @@ pub(crate) struct Exchange {
     status: StatusCode,
     ending: Ending,
     turn: Turn,
-    /// The place behind the door. It goes back with the exchange, not with the handler: an
-    /// answer that is still being written occupies memory, and often a connection to Postgres.
-    permit: Option<Permit>,
     /// What its buffers occupy, if it is sent in parts.
     charge: Option<Charge>,
     activity: Arc<Activity>,
@@ -74,7 +72,6 @@ impl Exchange {
             status: StatusCode::from_u16(CLIENT_CLOSED_REQUEST).expect("three digits"),
             ending: Ending::Abandoned,
             turn: Turn::Ours,
-            permit: None,
             charge: None,
             activity: activity.clone(),
             place,
@@ -84,8 +81,18 @@ impl Exchange {
     }
 
     /// Keeps the place behind the door until the end.
-    pub(crate) fn hold(&mut self, permit: Permit) {
-        self.permit = Some(permit);
+    pub(crate) fn hold(&self, permit: Permit) {
+        self.activity.hold(self.place, permit);
+    }
+
+    /// The place behind the door, for a body that may have to give it back for a while.
+    pub(crate) fn seat(&self, door: &Entrance) -> Seat {
+        Seat {
+            activity: self.activity.clone(),
+            place: self.place,
+            door: door.clone(),
+            context: self.context.clone(),
+        }
     }
 
     /// Its place among the answers of its connection.

@@ -105,6 +105,17 @@ impl Pipeline {
         }
     }
 
+    /// Whether answers may rest: they occupy memory without a place behind the door.
+    pub(crate) fn has_room_to_rest(&self) -> bool {
+        let bytes = &self.answer.bytes;
+        bytes.used() < bytes.max() / 4 * 3
+    }
+
+    /// Whether there is no place behind the door.
+    pub(crate) fn is_full(&self) -> bool {
+        self.door.occupancy().inside >= self.door.limits().places
+    }
+
     /// Answers a request. Dropping the future is the client leaving: whatever it holds goes back.
     pub(crate) fn answer(
         self: Arc<Pipeline>,
@@ -131,12 +142,12 @@ impl Pipeline {
         request: Request<Incoming>,
         caller: Caller,
         context: Context,
-        mut exchange: Exchange,
+        exchange: Exchange,
     ) -> http::Response<AnswerBody> {
         // The context is the current one for all that follows, log lines included.
         let steps = async {
             // A panic costs its own request only: the connection and its other requests go on.
-            let inside = AssertUnwindSafe(self.inside(request, caller, &context, &mut exchange));
+            let inside = AssertUnwindSafe(self.inside(request, caller, &context, &exchange));
             let answer = match inside.catch_unwind().await {
                 Ok(answer) => answer,
                 Err(panic) => Err(Failure::Panicked(panic).into()),
@@ -155,7 +166,7 @@ impl Pipeline {
         request: Request<Incoming>,
         caller: Caller,
         context: &Context,
-        exchange: &mut Exchange,
+        exchange: &Exchange,
     ) -> Result<Response, Error> {
         // What is too large is refused at once: on HTTP/1.1 the socket has done so already.
         self.fits(&request).map_err(|fault| {
@@ -163,7 +174,7 @@ impl Pipeline {
             Failure::Fault(fault)
         })?;
         // A body has its limits: of size, of time, and of what all of them may occupy together.
-        let (request, body) = self.limit_body(request)?;
+        let (request, body) = self.limit_body(request, exchange)?;
         // The door bounds what is worked on at once; past a bounded line it refuses in no time.
         let permit = self.door.enter(context).await;
         exchange.hold(permit.inspect_err(|refusal| self.metrics.refused(*refusal))?);
@@ -200,6 +211,7 @@ impl Pipeline {
     fn limit_body(
         &self,
         request: Request<Incoming>,
+        exchange: &Exchange,
     ) -> Result<(Request<Body>, Option<Arc<BodyState>>), Error> {
         if request.body().is_end_stream() {
             return Ok((request.map(|_none| Body::empty()), None));
@@ -208,7 +220,13 @@ impl Pipeline {
         let http2 = request.version() == Version::HTTP_2;
         let held_max = if http2 { self.http2_stream_window } else { 0 };
         let (head, body) = request.into_parts();
-        let Some(body) = RequestBody::new(body, self.body, held_max, &self.answer.bytes) else {
+        let Some(body) = RequestBody::new(
+            body,
+            self.body,
+            held_max,
+            &self.answer.bytes,
+            exchange.seat(&self.door),
+        ) else {
             return Err(self.no_room());
         };
         let state = body.state();
@@ -252,6 +270,11 @@ impl Pipeline {
             }
             Progress::TooSlow => self.too_slow(),
             Progress::NoRoom => self.no_room(),
+            Progress::Refused => {
+                let refusal = body.refusal();
+                self.metrics.refused(refusal);
+                Failure::Refused(refusal).into()
+            }
         };
         if is_no_answer(&answer) { Err(failure) } else { answer }
     }

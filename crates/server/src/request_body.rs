@@ -2,8 +2,8 @@
 //! than the settings ask for, and within the bytes that the process has for all of them.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tenfold_context::Moment;
+use tenfold_overload::{Entrance, Permit, Refusal};
 use tokio::time::Sleep;
 
+use crate::activity::{Activity, AnswerPlace};
 use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::respond::Failure;
 
@@ -44,6 +46,8 @@ pub(crate) enum BodyError {
     TooSlow,
     #[error("too many bytes are in flight")]
     NoRoom,
+    #[error("the place behind the door was given to others meanwhile, and there is none: {0}")]
+    Refused(Refusal),
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
 }
@@ -59,6 +63,7 @@ impl Failure {
                 }
                 Some(BodyError::TooSlow) => return Failure::BodyTooSlow,
                 Some(BodyError::NoRoom) => return Failure::NoRoom,
+                Some(BodyError::Refused(refusal)) => return Failure::Refused(*refusal),
                 Some(BodyError::Broken(_)) | None => cause = error.source(),
             }
         }
@@ -71,6 +76,42 @@ impl Failure {
 pub(crate) struct BodyState {
     bytes_max: AtomicU64,
     progress: AtomicU8,
+    refusal: OnceLock<Refusal>,
+}
+
+/// The place behind the door of the request that a body belongs to. It counts what is worked on,
+/// and is given back while its client makes it wait.
+pub(crate) struct Seat {
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) place: AnswerPlace,
+    pub(crate) door: Entrance,
+    pub(crate) context: tenfold_context::Context,
+}
+
+/// How long a client may make a request wait that has a place behind the door. Clients whose
+/// bodies come in several packets are not sent away for that, and as many as the door has places
+/// for would have to come anew in this time to hold it shut.
+const SEAT_KEPT: Duration = Duration::from_millis(100);
+
+/// Where a request is, of which a part has been awaited.
+enum Whereabouts {
+    Inside,
+    /// It has given its place back.
+    Outside,
+    /// It stands at the door again, and has this to go on with once it is inside.
+    Returning(Returning, Next),
+}
+
+/// What hyper had next; nothing at the end.
+type Next = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+type Returning = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send>>;
+
+impl Seat {
+    fn take_again(&self) -> Returning {
+        let (door, context) = (self.door.clone(), self.context.clone());
+        Box::pin(async move { door.enter(&context).await })
+    }
 }
 
 /// How far the body of a request is.
@@ -84,6 +125,7 @@ pub(crate) enum Progress {
     TooLarge,
     TooSlow,
     NoRoom,
+    Refused,
     Broken,
 }
 
@@ -105,9 +147,15 @@ impl BodyState {
             Progress::TooLarge,
             Progress::TooSlow,
             Progress::NoRoom,
+            Progress::Refused,
             Progress::Broken,
         ];
         all[usize::from(self.progress.load(Ordering::Relaxed))]
+    }
+
+    /// Why it did not get its place behind the door again.
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.refusal.get().copied().unwrap_or(Refusal::Closed)
     }
 
     fn set(&self, progress: Progress) {
@@ -127,6 +175,8 @@ pub(crate) struct RequestBody {
     /// Rings when it has for too long. There is none until it has to be waited for.
     alarm: Option<Pin<Box<Sleep>>>,
     charge: Charge,
+    seat: Seat,
+    whereabouts: Whereabouts,
 }
 
 impl RequestBody {
@@ -138,12 +188,14 @@ impl RequestBody {
         limits: BodyLimits,
         held_max: u64,
         bytes: &BytesInFlight,
+        seat: Seat,
     ) -> Option<RequestBody> {
         let expected = body.size_hint().upper().unwrap_or(held_max);
         let charge = bytes.charge(expected.min(held_max))?;
         let state = BodyState {
             bytes_max: AtomicU64::new(limits.bytes_max),
             progress: AtomicU8::new(Progress::Ours as u8),
+            refusal: OnceLock::new(),
         };
         Some(RequestBody {
             body,
@@ -154,6 +206,8 @@ impl RequestBody {
             waits_since: None,
             alarm: None,
             charge,
+            seat,
+            whereabouts: Whereabouts::Inside,
         })
     }
 
@@ -167,12 +221,55 @@ impl RequestBody {
         let since = *self.waits_since.get_or_insert_with(Moment::now);
         self.state.set(Progress::Clients);
         let left = self.limits.wait_max(self.received).saturating_sub(self.waited);
-        let ends = (since + left).instant();
+        if matches!(self.whereabouts, Whereabouts::Inside) && left > SEAT_KEPT {
+            ready!(self.poll_alarm(since + SEAT_KEPT, cx));
+            self.whereabouts = Whereabouts::Outside;
+            self.seat.activity.give_back(self.seat.place);
+        }
+        self.poll_alarm(since + left, cx)
+    }
+
+    fn poll_alarm(&mut self, ends: Moment, cx: &mut Context<'_>) -> Poll<()> {
+        let ends = ends.instant();
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
         if alarm.deadline() != ends {
             alarm.as_mut().reset(ends);
         }
         alarm.as_mut().poll(cx)
+    }
+
+    /// What comes next, once there is a place behind the door for it.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, BodyError>> {
+        if !matches!(self.whereabouts, Whereabouts::Returning(..)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                ready!(self.poll_too_slow(cx));
+                return Poll::Ready(Err(BodyError::TooSlow));
+            };
+            if let Some(since) = self.waits_since.take() {
+                self.waited += Moment::now().since(since);
+                self.state.set(Progress::Ours);
+            }
+            if matches!(self.whereabouts, Whereabouts::Inside) {
+                return Poll::Ready(Ok(frame));
+            }
+            self.whereabouts = Whereabouts::Returning(self.seat.take_again(), frame);
+        }
+        let Whereabouts::Returning(returning, frame) = &mut self.whereabouts else {
+            return Poll::Pending;
+        };
+        let permit = ready!(returning.as_mut().poll(cx));
+        let frame = frame.take();
+        self.whereabouts = match permit {
+            Ok(permit) => {
+                self.seat.activity.hold(self.seat.place, permit);
+                Whereabouts::Inside
+            }
+            Err(refusal) => {
+                self.whereabouts = Whereabouts::Outside;
+                return Poll::Ready(Err(BodyError::Refused(refusal)));
+            }
+        };
+        Poll::Ready(Ok(frame))
     }
 
     pub(crate) fn state(&self) -> Arc<BodyState> {
@@ -195,14 +292,14 @@ impl Body for RequestBody {
         if self.received.saturating_add(self.body.size_hint().lower()) > bytes_max {
             return self.fail(Progress::TooLarge, too_large);
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            ready!(self.poll_too_slow(cx));
-            return self.fail(Progress::TooSlow, BodyError::TooSlow);
+        let frame = match ready!(self.poll_next(cx)) {
+            Ok(frame) => frame,
+            Err(BodyError::Refused(refusal)) => {
+                let _first = self.state.refusal.set(refusal);
+                return self.fail(Progress::Refused, BodyError::Refused(refusal));
+            }
+            Err(error) => return self.fail(Progress::TooSlow, error),
         };
-        if let Some(since) = self.waits_since.take() {
-            self.waited += Moment::now().since(since);
-            self.state.set(Progress::Ours);
-        }
         match frame {
             Some(Ok(frame)) => {
                 self.received += frame.data_ref().map_or(0, |data| data.len() as u64);

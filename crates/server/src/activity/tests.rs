@@ -7,6 +7,7 @@ const PATIENCE: Patience = Patience {
     header: Duration::from_secs(20),
     idle: Duration::from_secs(10),
     stall: Duration::from_secs(5),
+    rest: Duration::from_secs(5),
 };
 
 const FOR_EVER: Lifetime = Lifetime { age_max: Duration::MAX, requests_max: u32::MAX };
@@ -67,7 +68,7 @@ async fn an_answer_whose_reader_stops_is_ended_alone_on_http2() {
     let [ended, _goes_on] = tasks;
     assert!(ended.await.unwrap_err().is_cancelled());
     activity.request_ends(stalled, at(5));
-    assert_eq!(activity.request_begins(Version::HTTP_2), stalled, "its place is free");
+    assert_eq!(activity.request_begins(Version::HTTP_2).index, stalled.index, "its place is free");
 }
 
 #[test]
@@ -138,7 +139,9 @@ fn a_place_is_taken_again_when_its_answer_has_ended() {
     let second = activity.request_begins(Version::HTTP_2);
     assert_ne!(first, second);
     activity.request_ends(first, at(0));
-    assert_eq!(activity.request_begins(Version::HTTP_2), first);
+    let third = activity.request_begins(Version::HTTP_2);
+    assert_eq!(third.index, first.index);
+    assert_ne!(third, first, "it is another request's");
 }
 
 #[test]
@@ -180,4 +183,39 @@ fn a_drain_tells_http2_at_once_and_http1_with_its_answer() {
     assert_eq!(http2.verdict(at(0), drained, PATIENCE), Verdict::End(None));
     assert!(http1.answers_for_the_last_time());
     assert!(!http2.answers_for_the_last_time());
+}
+
+#[test]
+fn a_place_behind_the_door_is_given_to_others_and_never_anothers() {
+    use tenfold_overload::{Arrived, Entrance, Limits};
+    let door = Entrance::new(Limits { places: 2, waiting_max: 0 });
+    let enter = || match door.arrive(&tenfold_context::Context::new()).unwrap() {
+        Arrived::Inside(permit) => permit,
+        Arrived::InLine(_) => unreachable!("nobody may wait"),
+    };
+    let inside = || door.occupancy().inside;
+    let activity = opened();
+    let slow = activity.request_begins(Version::HTTP_2);
+    let busy = activity.request_begins(Version::HTTP_2);
+    activity.hold(slow, enter());
+    activity.hold(busy, enter());
+    activity.reader_turn(slow, at(0));
+    activity.rest(at(4), PATIENCE);
+    assert_eq!(inside(), 2);
+    activity.rest(at(5), PATIENCE);
+    assert_eq!(inside(), 1);
+    assert!(activity.has_readers());
+    activity.request_ends(slow, at(6));
+    assert!(!activity.has_readers());
+
+    // The body of a request whose answer has ended may still ask.
+    let next = activity.request_begins(Version::HTTP_2);
+    activity.hold(next, enter());
+    activity.give_back(slow);
+    assert_eq!(inside(), 2);
+    activity.give_back(next);
+    activity.hold(slow, enter());
+    assert_eq!(inside(), 1, "nobody holds it");
+    activity.request_ends(busy, at(7));
+    assert_eq!(inside(), 0);
 }

@@ -118,3 +118,69 @@ async fn a_line_that_does_not_move_is_left_at_the_deadline() {
     assert_eq!(get(server.address, "/").await.unwrap().status, 503);
     server.until(&refused("late"), 1.0).await;
 }
+
+#[tokio::test]
+async fn bodies_that_do_not_come_hold_no_place() {
+    let router = Router::new()
+        .route("/", on_get(|| async { "home" }))
+        .route("/upload", axum::routing::post(|body: bytes::Bytes| async move { body }));
+    let server = start_with(router, one_at_a_time(0));
+    let mut slow = Client::connect(server.address).await.unwrap();
+    let head = "POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhel";
+    slow.send(head).await.unwrap();
+    server.until("tenfold_http_door_inside", 1.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 503);
+    server.until("tenfold_http_door_inside", 0.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+    // It takes its place again.
+    slow.send("lo").await.unwrap();
+    assert_eq!(slow.read_response().await.unwrap().text(), "hello");
+    server.until("tenfold_http_door_inside", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_when_there_is_no_place_any_more_is_refused() {
+    let permits = no_permits();
+    let router = Router::new()
+        .route("/wait", waits(&permits))
+        .route("/upload", axum::routing::post(|body: bytes::Bytes| async move { body }));
+    let server = start_with(router, one_at_a_time(0));
+    let mut slow = Client::connect(server.address).await.unwrap();
+    let head = "POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhel";
+    slow.send(head).await.unwrap();
+    server.until("tenfold_http_door_inside", 1.0).await;
+    server.until("tenfold_http_door_inside", 0.0).await;
+    let _inside = ask(&server, "/wait").await;
+    server.until("tenfold_http_door_inside", 1.0).await;
+    slow.send("lo").await.unwrap();
+    let refused = slow.read_response().await.unwrap();
+    assert_eq!((refused.status, &refused.json()["type"]), (503, &"/problems/overloaded".into()));
+    assert!(refused.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn a_reader_that_makes_others_wait_gives_its_place_to_them_and_is_served_on() {
+    let server = start_with(routes(&no_permits()), one_at_a_time(0));
+    let mut slow = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    slow.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let head = slow.read_head().await.unwrap();
+    assert_eq!(get(server.address, "/").await.unwrap().status, 503);
+    server.until("tenfold_http_door_inside", 0.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+    let (body, _) = slow.read_body(&head).await.unwrap();
+    assert_eq!(body.len(), 32 << 20);
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_to_rest_slow_readers_are_cut_sooner() {
+    let server = start_with(routes(&no_permits()), |settings| {
+        one_at_a_time(0)(settings);
+        settings.bytes_in_flight_max = tenfold_config::ByteSize::kib(64);
+        settings.write_stall_timeout = Duration::from_secs(3600);
+    });
+    let mut slow = Client::connect_with_receive_buffer(server.address, 4096).await.unwrap();
+    slow.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    slow.read_head().await.unwrap();
+    server.until(&crate::support::limited("stalled"), 1.0).await;
+    assert_eq!(get(server.address, "/").await.unwrap().status, 200);
+}
