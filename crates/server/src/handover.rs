@@ -70,10 +70,11 @@ impl Handover {
     /// Looks after those who are on their way, for ever.
     pub(crate) async fn look_after(&self) {
         loop {
-            self.some.notified().await;
+            // First of all, because somebody may have begun to look and been stopped.
             while self.take_back() {
                 tokio::time::sleep(LOOK).await;
             }
+            self.some.notified().await;
         }
     }
 
