@@ -82,9 +82,9 @@ impl Handover {
     fn take_back(&self) -> bool {
         let waiting = std::mem::take(&mut *self.on_their_way());
         for OnItsWay { shard, parcel } in waiting {
-            let stalled = self.shards[shard].handle.lag() > LAG_MAX;
-            let well = |other: &usize| self.shards[*other].handle.lag() <= LAG_MAX;
-            match self.least().filter(|_| stalled).filter(well) {
+            let is_well = |shard: &usize| self.shards[*shard].handle.lag() <= LAG_MAX;
+            let other = if is_well(&shard) { None } else { self.least().filter(is_well) };
+            match other {
                 // It may have been begun with this very moment.
                 Some(other) => {
                     let Some(mut content) = parcel.take() else { continue };

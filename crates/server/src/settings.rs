@@ -90,7 +90,8 @@ tenfold_config::settings! {
         /// Time a request may take until its answer begins; then it is 504.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub request_timeout: Duration = Duration::from_secs(10),
-        /// Time from a connection's first byte to its first whole request head, TLS included.
+        /// Time from a connection's first byte to its first whole request head, TLS and
+        /// the PROXY header included.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub first_request_timeout: Duration = Duration::from_secs(10),
         /// Time a request's head may take on HTTP/1.1 from its first byte to its last; then it
