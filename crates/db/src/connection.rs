@@ -333,6 +333,11 @@ impl Connection {
         &self.client
     }
 
+    /// Whether a statement that has been prepared is found again by the next message.
+    pub(crate) fn names_statements(&self) -> bool {
+        self.names_statements
+    }
+
     /// Counts a statement that is run through [`Connection::client`].
     pub(crate) fn running(self: &Arc<Self>) -> Running {
         Running::start(self)
@@ -540,7 +545,8 @@ impl Connection {
         }
     }
 
-    fn failed(&self, error: tokio_postgres::Error) -> Error {
+    /// What an error of the driver means to whoever has this connection.
+    pub(crate) fn failed(&self, error: tokio_postgres::Error) -> Error {
         if let Some(why) = self.stopped.get() {
             return why.clone();
         }

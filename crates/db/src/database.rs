@@ -1,5 +1,6 @@
 //! The database as the service sees it, and as one request sees it.
 
+use std::borrow::BorrowMut;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +26,7 @@ use crate::stream::KnownKeys;
 use crate::types::CustomTypes;
 
 /// What work that has a transaction open is told that it waits for.
-const STATEMENT: &str = "a statement outside of it";
+pub(crate) const STATEMENT: &str = "a statement outside of it";
 
 /// How many connections may break under a read before its caller is told. The second may have
 /// been broken by the same thing, and nobody had noticed; one more is no accident, and it may be
@@ -50,6 +51,8 @@ struct Inner {
     known_keys: KnownKeys,
     metrics: DatabaseMetrics,
     replicas: Replicas,
+    /// Whether it is a replica of another one, which is asked where this one cannot answer.
+    is_replica: bool,
 }
 
 impl Database {
@@ -69,12 +72,12 @@ impl Database {
         let replica = |settings: &DatabaseSettings, connector: Connector| {
             let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
             oldest::watch_ours(settings, &pool);
-            let replicas = Replicas::default();
-            Database::new(settings, connector, pool, metrics.clone(), Arc::clone(&types), replicas)
+            let (types, none) = (Arc::clone(&types), Replicas::default());
+            Database::new(settings, connector, pool, metrics.clone(), types, none, true)
         };
         let replicas = Replicas::open(settings, application_name, &connector, registry, replica)?;
         let pool = Pool::new(connector.clone(), settings, metrics.pool.clone());
-        let database = Database::new(settings, connector, pool, metrics, types, replicas);
+        let database = Database::new(settings, connector, pool, metrics, types, replicas, false);
         let Inner { pool, lanes, metrics, .. } = &*database.0;
         metrics.watch_pool(registry, pool);
         metrics.watch_lanes(registry, lanes);
@@ -95,6 +98,7 @@ impl Database {
         metrics: DatabaseMetrics,
         types: Arc<CustomTypes>,
         replicas: Replicas,
+        is_replica: bool,
     ) -> Database {
         Database(Arc::new(Inner {
             streams: Entrance::new(Limits {
@@ -111,6 +115,7 @@ impl Database {
             known_keys: KnownKeys::default(),
             metrics,
             replicas,
+            is_replica,
         }))
     }
 
@@ -230,7 +235,7 @@ impl Db {
     /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
     #[track_caller]
     pub fn first<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<U>> {
-        aside::aside(STATEMENT, self.first_row(query))
+        aside::aside(STATEMENT, first_row(self, query))
     }
 
     /// The first row of the answer, if there is one.
@@ -239,7 +244,7 @@ impl Db {
     /// See [`Error`].
     #[track_caller]
     pub fn optional<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Option<U>>> {
-        aside::aside(STATEMENT, self.optional_row(query))
+        aside::aside(STATEMENT, async move { found(first_row(self, query).await) })
     }
 
     /// All rows of the answer, in memory. For answers without a bound see [`Db::stream`].
@@ -248,26 +253,26 @@ impl Db {
     /// See [`Error`].
     #[track_caller]
     pub fn load<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Vec<U>>> {
-        aside::aside(STATEMENT, self.rows(query))
+        aside::aside(STATEMENT, rows(self, query))
     }
 
     /// All rows of one chunk of a stream.
     pub(crate) async fn load_at_once<U, Q: Yields<U>>(
         &self,
-        mut statement: Q::Statement,
+        statement: &mut Q::Statement,
         count: usize,
     ) -> Result<run::Loaded<U>> {
-        let mut way = self.way(&statement);
+        let mut way = self.way(statement);
         loop {
             let place = self.enter(&way).await?;
             let answer = {
                 let (connection, types) = (place.connection(), self.types());
-                let run = run::load_at_once::<U, Q>(connection, types, &mut statement, count);
+                let run = run::load_at_once::<U, Q>(connection, types, statement, count);
                 self.watch(pin!(run)).await
             };
             match self.note(&place, &way, answer) {
                 Ok(rows) => return Ok(rows),
-                Err(error) => self.again(&mut way, error, &statement)?,
+                Err(error) => self.again(&mut way, error, statement)?,
             }
         }
     }
@@ -360,47 +365,47 @@ impl Db {
     /// A connection of one's own, for work of that name.
     pub(crate) async fn take_exclusive(&self, work: Work) -> Result<Exclusive> {
         let taken = self.inner().pool.take(&self.context, work).await;
-        taken.inspect_err(|error| self.metrics().failed(error))
+        taken.inspect_err(|error| self.failed(error))
     }
 
-    async fn first_row<U, Q: Yields<U>>(&self, query: Q) -> Result<U> {
-        let mut statement = query.into_statement();
-        let mut way = self.way(&statement);
+    /// The first row. The statement is handed in, or lent by whoever may need it again.
+    pub(crate) async fn first_row<U, Q: Yields<U>>(
+        &self,
+        mut statement: impl BorrowMut<Q::Statement>,
+    ) -> Result<U> {
+        let statement = statement.borrow_mut();
+        let mut way = self.way(statement);
         loop {
             let place = self.enter(&way).await?;
             let answer = {
                 let (connection, types) = (place.connection(), self.types());
-                let run = run::optional::<U, Q>(connection, types, &mut statement);
+                let run = run::optional::<U, Q>(connection, types, statement);
                 self.watch(pin!(run)).await
             };
             match self.note(&place, &way, answer) {
                 Ok(row) => return row.ok_or(Error::NotFound),
-                Err(error) => self.again(&mut way, error, &statement)?,
+                Err(error) => self.again(&mut way, error, statement)?,
             }
         }
     }
 
-    async fn optional_row<U, Q: Yields<U>>(&self, query: Q) -> Result<Option<U>> {
-        match self.first_row(query).await {
-            Ok(row) => Ok(Some(row)),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn rows<U, Q: Yields<U>>(&self, query: Q) -> Result<Vec<U>> {
-        let mut statement = query.into_statement();
-        let mut way = self.way(&statement);
+    /// All rows, of a statement as above.
+    pub(crate) async fn rows<U, Q: Yields<U>>(
+        &self,
+        mut statement: impl BorrowMut<Q::Statement>,
+    ) -> Result<Vec<U>> {
+        let statement = statement.borrow_mut();
+        let mut way = self.way(statement);
         loop {
             let place = self.enter(&way).await?;
             let answer = {
                 let (connection, types) = (place.connection(), self.types());
-                let run = run::load::<U, Q>(connection, types, &mut statement);
+                let run = run::load::<U, Q>(connection, types, statement);
                 self.watch(pin!(run)).await
             };
             match self.note(&place, &way, answer) {
                 Ok(rows) => return Ok(rows),
-                Err(error) => self.again(&mut way, error, &statement)?,
+                Err(error) => self.again(&mut way, error, statement)?,
             }
         }
     }
@@ -419,25 +424,40 @@ impl Db {
     ///
     /// - One that has waited for a lock for too long on the shared lane waits on the exclusive
     ///   one: Postgres has undone it.
-    /// - A read whose connection broke before it was answered is read over another one.
+    /// - A read whose connection broke before it was answered is read over another one; on a
+    ///   replica, by the primary.
     #[cold]
     fn again(&self, way: &mut Way, error: Error, statement: &impl Statement) -> Result<()> {
         let waited_for_lock = error.postgres().is_some_and(PostgresError::is_lock_timeout);
-        let reason = if way.lane == Lane::Shared && waited_for_lock {
+        let is_lost = matches!(error.class(), Class::Unknown | Class::Unreachable);
+        let (reason, error) = if way.lane == Lane::Shared && waited_for_lock {
             way.lane = Lane::Exclusive;
-            "lock"
-        } else if way.lost < LOST_MAX
-            && matches!(error.class(), Class::Unknown | Class::Unreachable)
+            ("lock", None)
+        } else if is_lost
+            && !self.inner().is_replica
             && sql_of(statement).is_ok_and(|sql| is_read(&sql))
         {
             way.lost += 1;
-            "connection_lost"
+            // Nothing can have happened: it may be asked for again, by whoever asked.
+            ("connection_lost", (way.lost > LOST_MAX).then(|| Error::unreachable(error)))
         } else {
-            self.metrics().failed(&error);
-            return Err(error);
+            ("", Some(error))
         };
-        self.metrics().run_again(reason);
+        match error {
+            None => self.metrics().run_again(reason),
+            Some(error) => {
+                self.failed(&error);
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// Counts an error, unless another server may answer still.
+    pub(crate) fn failed(&self, error: &Error) {
+        if !(self.inner().is_replica && error.is_of_its_server()) {
+            self.metrics().failed(error);
+        }
     }
 
     async fn enter(&self, way: &Way) -> Result<Place<'_>> {
@@ -448,7 +468,7 @@ impl Db {
                     Ok(entry) => entry.wait(self.context.deadline()).await,
                     Err(error) => Err(error),
                 };
-                let place = entered.inspect_err(|error| self.metrics().failed(error))?;
+                let place = entered.inspect_err(|error| self.failed(error))?;
                 Ok(Place::Shared(place))
             }
             Lane::Exclusive | Lane::Stream => {
@@ -483,6 +503,25 @@ impl Db {
 
     fn inner(&self) -> &Inner {
         &self.shard.0.database.0
+    }
+}
+
+/// As a function of its own, so that a query is turned into its statement in no future of its
+/// own: to read one row is what a service does most.
+fn first_row<U, Q: Yields<U>>(db: &Db, query: Q) -> impl Future<Output = Result<U>> {
+    db.first_row::<U, Q>(query.into_statement())
+}
+
+fn rows<U, Q: Yields<U>>(db: &Db, query: Q) -> impl Future<Output = Result<Vec<U>>> {
+    db.rows::<U, Q>(query.into_statement())
+}
+
+/// What there is, if there is something.
+pub(crate) fn found<U>(row: Result<U>) -> Result<Option<U>> {
+    match row {
+        Ok(row) => Ok(Some(row)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -11,6 +11,15 @@ use tokio_postgres::error::{Severity, SqlState};
 use crate::pool::Holder;
 use crate::transaction::Spent;
 
+/// Postgres' code for a session in which nothing was asked for too long; the driver has no name
+/// for it.
+const IDLE_SESSION_TIMEOUT: &str = "57P05";
+
+/// Postgres' codes for values that no column, or not this one, can hold: a text that is too long
+/// or has a zero byte in it, a number or a date out of range. Where types fit, as those of diesel
+/// do, such a value has come from whoever asked.
+const UNACCEPTABLE_VALUES: [&str; 5] = ["22001", "22003", "22008", "22021", "22P05"];
+
 /// What the methods of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,6 +60,13 @@ pub enum Error {
         /// The transaction's name.
         transaction: &'static str,
         /// Why there was no answer.
+        cause: Cause,
+    },
+    /// The connection broke before the COMMIT of the transaction was sent: it has not happened.
+    TransactionLost {
+        /// The transaction's name.
+        transaction: &'static str,
+        /// What broke it.
         cause: Cause,
     },
     /// The deadline passed while Postgres worked. On the exclusive lane the statement is cancelled.
@@ -144,7 +160,8 @@ pub enum Class {
     Unreachable,
     /// It took too long. Trying again may help, if it may be done twice.
     TooSlow,
-    /// A constraint holds against it. Trying again does not help.
+    /// A constraint holds against it, or a value in it is none that there can be. Trying again
+    /// does not help.
     Constraint,
     /// It lost against another transaction. Trying again at once helps.
     Conflict,
@@ -262,6 +279,17 @@ impl PostgresError {
         self.0.column()
     }
 
+    /// Whether one statement was to write the same row twice: an upsert of several rows of which
+    /// two have the same key.
+    pub fn is_repeated(&self) -> bool {
+        // The same code is that of a subquery with too many rows; messages may be in any language.
+        self.state() == &SqlState::CARDINALITY_VIOLATION
+            && match self.0.routine() {
+                Some(routine) => ["ExecOnConflictUpdate", "ExecMergeMatched"].contains(&routine),
+                None => self.message().contains("affect row a second time"),
+            }
+    }
+
     /// Whether a unique or exclusion constraint holds against it: the row is there already.
     pub fn is_duplicate(&self) -> bool {
         [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(self.0.code())
@@ -331,22 +359,32 @@ impl PostgresError {
     }
 
     fn class(&self) -> Class {
-        // It ends the connection, whatever the reason, so what ran may have happened or not.
-        if self.ends_the_connection() {
-            return Class::Unreachable;
-        }
         let state = self.state();
         let is = |states: &[SqlState]| states.contains(state);
-        if state.code().starts_with("23") {
+        // No session says so that has begun with a statement: it is refused, or has been idle.
+        if is(&[SqlState::CANNOT_CONNECT_NOW, SqlState::TOO_MANY_CONNECTIONS])
+            || state.code() == IDLE_SESSION_TIMEOUT
+        {
+            return Class::Unreachable;
+        }
+        // Postgres may have committed what it was told to before it was told to end.
+        if self.ends_the_connection() || state.code().starts_with("57P") {
+            return Class::Unknown;
+        }
+        let is_constraint = state.code().starts_with("23")
+            || UNACCEPTABLE_VALUES.contains(&state.code())
+            || self.is_repeated();
+        if is_constraint {
             Class::Constraint
         } else if self.conflict().is_some() {
             Class::Conflict
-        } else if is(&[SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE]) {
+        } else if is(&[SqlState::QUERY_CANCELED]) || self.is_lock_timeout() {
             Class::TooSlow
+        } else if is(&[SqlState::LOCK_NOT_AVAILABLE]) {
+            // NOWAIT: somebody else has the row at this moment.
+            Class::Conflict
         } else if state.code().starts_with("53") {
             Class::Saturated
-        } else if state.code().starts_with("57P") {
-            Class::Unreachable
         } else {
             Class::Mistake
         }
@@ -366,7 +404,9 @@ impl Error {
             | Error::Stopped { .. }
             | Error::ReaderTooSlow { .. } => Class::TooSlow,
             Error::Contended { .. } => Class::Conflict,
-            Error::Unreachable { .. } | Error::Closed => Class::Unreachable,
+            Error::Unreachable { .. } | Error::TransactionLost { .. } | Error::Closed => {
+                Class::Unreachable
+            }
             Error::ConnectionLost { .. } | Error::CommitUnknown { .. } => Class::Unknown,
             Error::Postgres(error) => error.class(),
             Error::Mistranslated { .. }
@@ -385,6 +425,21 @@ impl Error {
         }
     }
 
+    /// Why a gate let nobody in.
+    pub(crate) fn refused(lane: Lane, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Closed => Error::Closed,
+            refusal => Error::Refused { lane, refusal },
+        }
+    }
+
+    /// Whether it is about the server that was asked, or the way to it, so that another one might
+    /// answer. Also where a standby has to give up a read for what it has to replay.
+    pub(crate) fn is_of_its_server(&self) -> bool {
+        matches!(self.class(), Class::Unknown | Class::Unreachable | Class::Conflict)
+            && !matches!(self, Error::Closed)
+    }
+
     /// An error of a statement that had been sent.
     pub(crate) fn of_statement(error: tokio_postgres::Error) -> Error {
         match error.as_db_error() {
@@ -393,6 +448,10 @@ impl Error {
             // tokio-postgres keeps its kinds to itself; those that do not come from the
             // socket are all about translating values or messages.
             None if has_io_source(&error) => Error::ConnectionLost { cause: Cause::new(error) },
+            // Nobody knows which answer the next one would be.
+            None if error.to_string() == OUT_OF_STEP => {
+                Error::ConnectionLost { cause: Cause::new(error) }
+            }
             None => Error::Mistranslated { cause: Cause::new(error) },
         }
     }
@@ -418,6 +477,9 @@ impl Error {
     }
 }
 
+/// What the driver says when a message comes that it did not expect; there is no other sign of it.
+const OUT_OF_STEP: &str = "unexpected message from server";
+
 fn has_io_source(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(<dyn StdError>::is::<std::io::Error>)
 }
@@ -442,6 +504,11 @@ impl fmt::Display for Error {
                 f,
                 "nobody knows whether transaction {transaction:?} has happened: its COMMIT was \
                  sent, and {cause}"
+            ),
+            Error::TransactionLost { transaction, cause } => write!(
+                f,
+                "transaction {transaction:?} has not happened: its connection to Postgres was lost \
+                 before COMMIT: {cause}"
             ),
             Error::DeadlinePassed { after } => {
                 write!(f, "the deadline passed {} ms into the statement", after.as_millis())
@@ -475,7 +542,11 @@ impl fmt::Display for Error {
                  and await it before the outer one goes on"
             ),
             Error::Postgres(error) => {
-                write!(f, "Postgres says: {} (SQLSTATE {})", error.message(), error.code())
+                write!(f, "Postgres says: {} (SQLSTATE {})", error.message(), error.code())?;
+                if error.class() == Class::Unknown {
+                    f.write_str(", and has ended the connection: it may have happened or not")?;
+                }
+                Ok(())
             }
             Error::Mistranslated { cause } => {
                 write!(f, "a query or its answer could not be translated: {cause}")

@@ -109,14 +109,15 @@ impl SharedLane {
     /// nothing has to be waited for.
     pub(crate) fn enter<'a>(&'a self, context: &'a Context) -> Result<Entry<'a>> {
         let arrived = self.entrance.arrive(context);
-        let arrived = arrived.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
+        let arrived = arrived.map_err(|refusal| Error::refused(Lane::Shared, refusal))?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
-        let member = &self.members[turn];
-        match (arrived, member.connected()) {
+        // While one is being made again, the others take its turn.
+        let mut members = self.members[turn..].iter().chain(&self.members[..turn]);
+        match (arrived, members.find_map(Member::connected)) {
             (Arrived::Inside(permit), Some(connection)) => {
                 Ok(Entry::Inside(SharedPlace::new(permit, connection, self, context)))
             }
-            (arrived, _) => Ok(Entry::Waits(arrived, member, self, context)),
+            (arrived, _) => Ok(Entry::Waits(arrived, &self.members[turn], self, context)),
         }
     }
 
@@ -161,7 +162,7 @@ impl<'a> Entry<'a> {
             Arrived::Inside(permit) => Ok(permit),
             Arrived::InLine(line) => line.turn().await,
         };
-        let permit = permit.map_err(|refusal| Error::Refused { lane: Lane::Shared, refusal })?;
+        let permit = permit.map_err(|refusal| Error::refused(Lane::Shared, refusal))?;
         let connection = member.connection(deadline).await?;
         // It may have waited for the connection too, and is sent only now.
         let mut place = SharedPlace::new(permit, connection, lane, context);
@@ -338,6 +339,11 @@ async fn until_broken(
             // The driver has logged why.
             _ended = &mut driver => return,
             () = tokio::time::sleep(LISTEN_PAUSE) => {}
+        }
+        // Nobody is given one that is known to be of no use, though its socket be open; it ends
+        // with the last answer on it.
+        if connection.is_closed() {
+            return;
         }
         let is_silent = |connection: &Connection| {
             connection.silent_for().is_some_and(|silence| silence >= SILENCE_MIN)

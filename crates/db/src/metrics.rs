@@ -44,7 +44,7 @@ impl DatabaseMetrics {
             ),
             statements_again: registry.family(
                 "tenfold_db_statements_again_total",
-                "Single statements run again: reads whose connection was lost, and what waited too long for a lock on the shared lane.",
+                "What was run again: reads whose connection was lost, or that the primary took over from a replica, and what waited too long for a lock on the shared lane.",
                 &["reason"],
             ),
             shared_statement: statement(Lane::Shared),

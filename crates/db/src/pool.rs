@@ -33,7 +33,7 @@ use crate::metrics::PoolMetrics;
 use crate::settings::DatabaseSettings;
 use crate::transaction::idle_in_transaction_max;
 
-use book::{Book, Bounds, Step, Want};
+use book::{Blame, Book, Bounds, Step, Want};
 use holder::Holding;
 use loan::{Loan, Waiting};
 use size::{Share, UNASKED};
@@ -108,7 +108,7 @@ impl Pool {
         let asked = Moment::now();
         let permit = self.0.entrance.enter(context).await;
         let permit = permit.map_err(|refusal| self.refused(refusal))?;
-        let loan = self.borrow(context, work).await?;
+        let loan = self.borrow(context, work).await.inspect_err(|error| self.count(error))?;
         let taken = Moment::now();
         self.0.metrics.wait.record(taken.since(asked));
         Ok(Exclusive { held: Some(Held { loan, permit, taken, context: context.clone() }) })
@@ -209,25 +209,36 @@ impl Pool {
 
     /// Why somebody did not get in, as far as that can be said.
     fn refused(&self, refusal: Refusal) -> Error {
-        let lane = Lane::Exclusive;
-        let error = if refusal == Refusal::Closed {
-            Error::Refused { lane, refusal }
-        } else {
-            let book = self.book();
-            if let Some(cause) = book.unreachable() {
+        let mut blamed = None;
+        let error = {
+            let mut book = self.book();
+            if refusal == Refusal::Closed {
+                Error::Closed
+            } else if let Some(cause) = book.unreachable() {
                 Error::Unreachable { cause }
-            } else if let Some(holder) = book.culprit(Moment::now()) {
-                Error::HeldTooLong { holder: Box::new(holder), refusal }
+            } else if let Some(blame) = book.culprit(Moment::now()) {
+                let holder = Box::new(blame.holder.clone());
+                blamed = Some(blame);
+                Error::HeldTooLong { holder, refusal }
             } else {
-                Error::Refused { lane, refusal }
+                Error::Refused { lane: Lane::Exclusive, refusal }
             }
         };
-        self.0.metrics.refused(match &error {
-            Error::Unreachable { .. } => "unreachable",
-            Error::HeldTooLong { .. } => "held_too_long",
-            _ => refusal.reason(),
-        });
+        if let Some(Blame { holder, refused: Some(refused) }) = blamed {
+            holder::say_blamed(&holder, refused);
+        }
+        self.count(&error);
         error
+    }
+
+    /// Counts somebody who got no connection.
+    fn count(&self, error: &Error) {
+        self.0.metrics.refused(match error {
+            Error::Refused { refusal, .. } => refusal.reason(),
+            Error::HeldTooLong { .. } => "held_too_long",
+            Error::Closed => Refusal::Closed.reason(),
+            _ => "unreachable",
+        });
     }
 
     /// Does what the book says has to be done.

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use diesel::sql_types::Text;
 use futures_util::Stream;
+use tenfold_context::aside;
 
-use crate::database::Db;
+use crate::database::{Db, STATEMENT, found};
 use crate::error::{Error, Result};
 use crate::query::Yields;
 use crate::transaction::Transaction;
@@ -23,9 +24,14 @@ pub(crate) use servers::Replicas;
 
 use position::{WRITTEN, read_written};
 
+/// Why a read is run again by the primary, in one word for metrics.
+pub(crate) const REPLICA_LOST: &str = "replica_lost";
+
 impl Db {
     /// The same database for reads of data that may be as old as `lag_max`: they go to one of the
-    /// servers of `database.replica_url`, if one is certain to be that fresh, else here.
+    /// servers of `database.replica_url`, if one is certain to be that fresh, else here. A read
+    /// that was under way on a replica when its connection broke is read here, too, unless a part
+    /// of it has been handed out.
     ///
     /// How old its data may be is measured every `database.replica_check_interval`, by comparing
     /// how far it has replayed the primary's log with where that was and when; so a `lag_max` of
@@ -98,7 +104,7 @@ impl ReplicaReads {
     /// [`Error::NotFound`] if there is none; see [`Error`] for the others.
     #[track_caller]
     pub fn first<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<U>> {
-        self.chosen().first(query)
+        aside::aside(STATEMENT, self.first_row(query))
     }
 
     /// The first row of the answer, if there is one.
@@ -107,7 +113,7 @@ impl ReplicaReads {
     /// See [`Error`].
     #[track_caller]
     pub fn optional<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Option<U>>> {
-        self.chosen().optional(query)
+        aside::aside(STATEMENT, async move { found(self.first_row(query).await) })
     }
 
     /// All rows of the answer, in memory.
@@ -116,7 +122,7 @@ impl ReplicaReads {
     /// See [`Error`].
     #[track_caller]
     pub fn load<U>(&self, query: impl Yields<U>) -> impl Future<Output = Result<Vec<U>>> {
-        self.chosen().load(query)
+        aside::aside(STATEMENT, self.rows(query))
     }
 
     /// The rows of a query, as one snapshot, as [`Db::stream`]. On a replica Postgres ends one
@@ -128,11 +134,12 @@ impl ReplicaReads {
         U: Send + 'static,
         Q: Yields<U> + 'static,
     {
-        self.chosen().stream(query)
+        self.primary.stream_or_of(self.chosen(), query)
     }
 
     /// The rows of a query in chunks, as [`Db::stream_by_key`]: all of the one that serves the
-    /// first chunk, however far behind it is when the last one is read.
+    /// first chunk, however far behind it is when the last one is read; if it is lost meanwhile,
+    /// the primary goes on with the chunk that it did not give.
     pub fn stream_by_key<U, K, Q, C, G>(
         &self,
         chunk: C,
@@ -145,7 +152,7 @@ impl ReplicaReads {
         C: FnMut(Option<K>) -> Q + Send + 'static,
         G: Fn(&U) -> K + Send + 'static,
     {
-        self.chosen().stream_by_key(chunk, key)
+        self.primary.stream_by_key_or_of(self.chosen(), chunk, key)
     }
 
     /// Runs `work` in a transaction that cannot write, as [`Db::transaction`].
@@ -163,12 +170,47 @@ impl ReplicaReads {
         W: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.chosen().begin(name).read_only().run(work)
+        let replica = self.chosen();
+        let otherwise = replica.is_some().then_some(&self.primary);
+        replica.unwrap_or(&self.primary).begin(name).read_only().or_of(otherwise).run(work)
     }
 
-    /// The database that serves the next read: a value made for one read may be used for another
-    /// long after, so it is looked at each time.
-    fn chosen(&self) -> &Db {
+    async fn first_row<U, Q: Yields<U>>(&self, query: Q) -> Result<U> {
+        let mut statement = query.into_statement();
+        if let Some(replica) = self.chosen() {
+            let row = replica.first_row::<U, Q>(&mut statement).await;
+            if let Some(row) = self.unless_lost(row) {
+                return row;
+            }
+        }
+        self.primary.first_row::<U, Q>(statement).await
+    }
+
+    async fn rows<U, Q: Yields<U>>(&self, query: Q) -> Result<Vec<U>> {
+        let mut statement = query.into_statement();
+        if let Some(replica) = self.chosen() {
+            let rows = replica.rows::<U, Q>(&mut statement).await;
+            if let Some(rows) = self.unless_lost(rows) {
+                return rows;
+            }
+        }
+        self.primary.rows::<U, Q>(statement).await
+    }
+
+    /// The answer of a replica; none if the primary has to be asked, because the replica was lost
+    /// meanwhile, or had to give up the read for what it has to replay. Whatever it was that was
+    /// read, it has changed nothing there.
+    fn unless_lost<T>(&self, answer: Result<T>) -> Option<Result<T>> {
+        if answer.as_ref().is_err_and(Error::is_of_its_server) {
+            self.primary.metrics().run_again(REPLICA_LOST);
+            return None;
+        }
+        Some(answer)
+    }
+
+    /// The replica that serves the next read, if one does: a value made for one read may be used
+    /// for another long after, so it is looked at each time.
+    fn chosen(&self) -> Option<&Db> {
         let replicas = self.primary.replicas();
         let replica = self.replica.as_ref().filter(|(index, db)| {
             let server = replicas.servers().get(*index);
@@ -177,6 +219,6 @@ impl ReplicaReads {
                 && server.is_some_and(|it| it.freshness.serves(now, self.lag_max, self.after))
         });
         replicas.served(replica.is_some());
-        replica.map_or(&self.primary, |(_, db)| db)
+        replica.map(|(_, db)| db)
     }
 }

@@ -80,6 +80,11 @@ pub(crate) fn change(sql: &str) -> Option<Change> {
 }
 
 /// The words of an SQL text, and its signs, but for what stands in quotes or comments.
+pub(crate) fn words(sql: &str) -> impl Iterator<Item = &str> {
+    Words(sql)
+}
+
+/// The words of an SQL text, and its signs, but for what stands in quotes or comments.
 #[derive(Clone)]
 struct Words<'a>(&'a str);
 

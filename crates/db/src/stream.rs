@@ -11,12 +11,14 @@ mod key;
 mod ordering;
 mod pace;
 
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tenfold_context::aside;
 
 use crate::database::Db;
 use crate::error::{Error, Lane, Result};
 use crate::query::Yields;
+use crate::replica::REPLICA_LOST;
+use crate::row::PgRow;
 use crate::run;
 
 use chunks::Chunks;
@@ -37,24 +39,58 @@ impl Db {
         U: Send + 'static,
         Q: Yields<U> + 'static,
     {
-        let db = self.clone();
+        self.stream_or_of::<U, Q>(None, query)
+    }
+
+    /// The same of a replica, if there is one; of this one if the replica is lost before it has
+    /// given a row.
+    #[track_caller]
+    pub(crate) fn stream_or_of<U, Q>(
+        &self,
+        replica: Option<&Db>,
+        query: Q,
+    ) -> impl Stream<Item = Result<U>> + Send + use<U, Q>
+    where
+        U: Send + 'static,
+        Q: Yields<U> + 'static,
+    {
+        let (replica, db) = (replica.cloned(), self.clone());
         let opened = async move {
-            let (place, exclusive) = db.take_for_stream().await?;
-            let context = db.context();
             let mut statement = query.into_statement();
-            let started = exclusive.connection().rows(&mut statement, db.types());
-            let rows = match tokio::time::timeout_at(context.deadline().instant(), started).await {
-                Ok(rows) => rows?,
-                Err(_elapsed) => {
-                    let after = tenfold_context::Moment::now().since(context.arrived());
-                    return Err(Error::DeadlinePassed { after });
+            if let Some(replica) = replica {
+                match replica.open_stream::<U, Q>(&mut statement, true).await {
+                    Err(error) if error.is_of_its_server() => {
+                        db.metrics().run_again(REPLICA_LOST);
+                    }
+                    opened => return opened,
                 }
-            };
-            Ok(Held::new(&db, std::any::type_name::<U>(), rows, exclusive, place))
+            }
+            db.open_stream::<U, Q>(&mut statement, false).await
         };
         stream::once(aside::aside("a stream", opened))
             .try_flatten()
             .and_then(|row| std::future::ready(run::decode::<U, Q>(&row)))
+    }
+
+    /// Starts a stream; on request it waits for the first row, or for why there is none.
+    async fn open_stream<U, Q: Yields<U>>(
+        &self,
+        statement: &mut Q::Statement,
+        with_first: bool,
+    ) -> Result<impl Stream<Item = Result<PgRow>> + Send + use<U, Q>> {
+        let (place, exclusive) = self.take_for_stream().await?;
+        let context = self.context();
+        let started = exclusive.connection().rows(statement, self.types());
+        let rows = match tokio::time::timeout_at(context.deadline().instant(), started).await {
+            Ok(rows) => rows?,
+            Err(_elapsed) => {
+                let after = tenfold_context::Moment::now().since(context.arrived());
+                return Err(Error::DeadlinePassed { after });
+            }
+        };
+        let mut held = Held::new(self, std::any::type_name::<U>(), rows, exclusive, place);
+        let first = if with_first { held.next().await.transpose()? } else { None };
+        Ok(stream::iter(first.map(Ok)).chain(held))
     }
 
     /// The rows of a query in chunks, each a statement of its own on the exclusive lane, with
@@ -80,7 +116,25 @@ impl Db {
         C: FnMut(Option<K>) -> Q + Send + 'static,
         G: Fn(&U) -> K + Send + 'static,
     {
-        let chunks = Chunks::new(self, chunk, key);
+        self.stream_by_key_or_of::<U, K, Q, C, G>(None, chunk, key)
+    }
+
+    /// The same of a replica, if there is one; from the chunk on with which the replica is lost,
+    /// of this one.
+    pub(crate) fn stream_by_key_or_of<U, K, Q, C, G>(
+        &self,
+        replica: Option<&Db>,
+        chunk: C,
+        key: G,
+    ) -> impl Stream<Item = Result<U>> + Send + use<U, K, Q, C, G>
+    where
+        U: Send + 'static,
+        K: PartialEq + Send + 'static,
+        Q: Yields<U> + 'static,
+        C: FnMut(Option<K>) -> Q + Send + 'static,
+        G: Fn(&U) -> K + Send + 'static,
+    {
+        let chunks = Chunks::new(self, replica, chunk, key);
         stream::try_unfold(chunks, |mut chunks| async move {
             let rows = chunks.next::<U, Q>().await?;
             if rows.is_empty() {
@@ -96,7 +150,7 @@ impl Db {
         &self,
     ) -> Result<(tenfold_overload::Permit, crate::pool::Exclusive)> {
         let place = self.streams().enter(self.context()).await;
-        let place = place.map_err(|refusal| Error::Refused { lane: Lane::Stream, refusal })?;
+        let place = place.map_err(|refusal| Error::refused(Lane::Stream, refusal))?;
         Ok((place, self.take_exclusive(crate::pool::Work::Stream).await?))
     }
 }

@@ -34,7 +34,8 @@ pub struct LimitOptions {
     pub probe: Duration,
     /// How long a probe is at most, whatever else it would need.
     pub probe_max: Duration,
-    /// How long the highest rate that was held is offered once more, to see that it lasts.
+    /// How long the highest rate that was held is offered once more, after a jolt, to see that it
+    /// lasts.
     pub lasting: Duration,
     /// A probe is so long that it has this many requests.
     pub requests_min: u32,
@@ -256,6 +257,7 @@ impl Hunt<'_> {
         let demand = Demand {
             rate,
             duration: if lasting { duration.max(self.options.lasting) } else { duration },
+            jolted: lasting,
             good_share_min: self.options.good_share_min,
             unloaded_p50_ms: self.unloaded.p50_ms,
         };

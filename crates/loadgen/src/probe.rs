@@ -31,6 +31,10 @@ const PARTS: [(&str, u32); 5] = [("warm up", 2), ("1", 1), ("2", 1), ("3", 1), (
 /// What the numbers of [`PARTS`] are parts of.
 const SIXTH: u32 = 6;
 
+/// How much comes at once in a jolt: what comes in this time, as after a moment in which a service,
+/// its database or its machine stood still.
+const JOLT: Duration = Duration::from_millis(50);
+
 /// A latency so many times the generator's lag is not made by it.
 const LAG_TIMES: f64 = 5.0;
 
@@ -48,6 +52,12 @@ pub struct Demand {
     pub rate: f64,
     /// How long they come.
     pub duration: Duration,
+    /// Whether they come at twice the rate for the first twentieth of a second, while it warms up.
+    /// Then a rate is held only if the service finds its way back to it from a line of requests. One
+    /// that is quick as long as nobody waits, and slower once somebody does, holds some rates until
+    /// the first hiccup and never again after (a metastable failure: Bronson et al., HotOS 2021);
+    /// without the jolt, chance decides what is found.
+    pub jolted: bool,
     /// The least share of good ones, between 0 and 1.
     pub good_share_min: f64,
     /// How long half of the answers take when nobody else asks, in milliseconds.
@@ -107,7 +117,12 @@ pub struct Trend {
 impl Demand {
     /// The load that asks it.
     pub fn run(&self, scenario: &Scenario, spacing: Spacing) -> Run {
-        let load = Schedule::constant(self.rate, self.duration).spaced(spacing);
+        let mut load = Schedule::constant(self.rate, self.duration);
+        if self.jolted {
+            let rest = self.duration.saturating_sub(JOLT);
+            load = Schedule::steps(&[(2.0 * self.rate, JOLT), (self.rate, rest)]);
+        }
+        let load = load.spaced(spacing);
         let sixth = self.duration / SIXTH;
         Run::open(scenario, load).phases(PARTS.map(|(name, sixths)| (name, sixth * sixths)))
     }
@@ -138,7 +153,7 @@ pub fn judge(outcome: &Outcome, demand: &Demand) -> ProbeReport {
     }
     ProbeReport {
         rate: demand.rate,
-        offered_per_second: whole.offered() as f64 / seconds,
+        offered_per_second: steady.offered() as f64 / (seconds * 2.0 / 3.0),
         good_share: steady.good_share(),
         goodput_per_second: steady.count(Ending::Good) as f64 / (seconds * 2.0 / 3.0),
         p50_ms: quantile_ms(&latencies_us, 0.5),

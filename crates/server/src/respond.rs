@@ -194,7 +194,11 @@ fn malformed(fault: Fault) -> Error {
 
 fn database(error: tenfold_db::Error) -> Error {
     use StatusCode as Status;
+    if matches!(error, tenfold_db::Error::Closed) {
+        return Failure::Refused(Refusal::Closed).into();
+    }
     let duplicate = error.postgres().is_some_and(tenfold_db::PostgresError::is_duplicate);
+    let repeated = error.postgres().is_some_and(tenfold_db::PostgresError::is_repeated);
     match error.class() {
         Class::NotFound => problem(Status::NOT_FOUND, "not_found", "there is no such thing")
             .because(error, Severity::Silent),
@@ -202,6 +206,12 @@ fn database(error: tenfold_db::Error) -> Error {
             Status::CONFLICT,
             "already_exists",
             "there is one already that must not be there twice",
+        )
+        .because(error, Severity::Silent),
+        Class::Constraint if repeated => problem(
+            Status::UNPROCESSABLE_ENTITY,
+            "repeated",
+            "the same key is in it twice, and only one of the two can be kept",
         )
         .because(error, Severity::Silent),
         // 422 and not 409: the same request fails again whatever others do.

@@ -8,10 +8,11 @@ use diesel::insertable::Insertable;
 use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::{QueryBuilder, QueryFragment, ValuesClause};
 use diesel::query_source::{QuerySource, Table};
-use futures_util::{SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt, TryFutureExt};
 use tenfold_context::{Moment, aside};
 
 use super::{Collector, Row, write_fields};
+use crate::copy::{CopyInError, commit, keep_session};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::pool::Work;
@@ -53,9 +54,12 @@ impl Db {
     /// COPY converts nothing: a column's type has to be the very one that `table!` says, where an
     /// insert would also take a `varchar(9)` for a `jsonb`.
     ///
+    /// The end of `rows` is taken for the end of what is to come in. Rows that come from a source
+    /// which may break in the middle belong to [`Db::try_copy_rows`].
+    ///
     /// # Errors
     /// See [`Error`]. When the deadline passes, or the caller leaves, Postgres takes back what it
-    /// had.
+    /// had, unless it had all of it.
     #[track_caller]
     pub fn copy_rows<Tab, S, R>(&self, table: Tab, rows: S) -> impl Future<Output = Result<u64>>
     where
@@ -63,52 +67,71 @@ impl Db {
         S: Stream<Item: Insertable<Tab, Values = ValuesClause<R, Tab>>>,
         R: Row<Tab>,
     {
+        self.try_copy_rows(table, rows.map(Ok::<_, Error>))
+    }
+
+    /// The same with rows of which one may be an error: then Postgres takes back what it had, and
+    /// the error is what comes back.
+    ///
+    /// # Errors
+    /// That of `rows`, or as in [`Db::copy_rows`].
+    #[track_caller]
+    pub fn try_copy_rows<Tab, S, T, R, E>(
+        &self,
+        table: Tab,
+        rows: S,
+    ) -> impl Future<Output = Result<u64, E>>
+    where
+        Tab: Table + QuerySource<FromClause: QueryFragment<Pg>>,
+        S: Stream<Item = Result<T, E>>,
+        T: Insertable<Tab, Values = ValuesClause<R, Tab>>,
+        R: Row<Tab>,
+        E: From<Error>,
+    {
         aside::aside("COPY on another connection", async move {
             let sql = copy_sql::<Tab, R>(&table)?;
+            // What is looked up goes another way: the connection will be busy with COPY.
+            let shared = self.shared();
+            let mut encoder = Encoder::new();
+            let mut rows = pin!(rows);
+            // The first row comes before the connection: until there is one none is held, and its
+            // types, which are those of all rows, are looked up while none is. Where a pooler lends
+            // few sessions, those who COPY would wait for one that they hold themselves.
             let began = Moment::now();
+            let first = tokio::time::timeout_at(self.context().deadline().instant(), rows.next());
+            let first = first
+                .await
+                .map_err(|_elapsed| Error::DeadlinePassed { after: Moment::now().since(began) })?;
+            if let Some(row) = first.transpose()? {
+                encoder.take::<Tab, R>(&shared, row.values().values).await?;
+            }
             let exclusive = self.take_exclusive(Work::Copy).await?;
             let connection = exclusive.connection();
-            let running = connection.running();
-            // What is looked up meanwhile goes another way: this connection is busy with COPY.
-            let shared = self.shared();
             let copy = async {
-                let sink = match connection.client().copy_in::<_, Bytes>(&sql).await {
-                    Ok(sink) => sink,
-                    Err(error) => return Ok(Err(error)),
-                };
+                keep_session(connection).await.map_err(CopyInError::ours)?;
+                let sink = connection.client().copy_in::<_, Bytes>(&sql).await?;
                 let mut sink = pin!(sink);
-                let mut rows = pin!(rows);
-                let mut encoder = Encoder::new();
                 while let Some(row) = rows.next().await {
-                    let row = row.values().values;
-                    while let Some(missing) = encoder.push::<Tab, R>(&row, self.types())? {
-                        self.types().learn_from(&shared, missing).await?;
-                    }
-                    if encoder.bytes.len() >= CHUNK_BYTES
-                        && let Err(error) = sink.feed(encoder.bytes.split().freeze()).await
-                    {
-                        return Ok(Err(error));
+                    let row = row.map_err(CopyInError::Source)?.values().values;
+                    let taken = encoder.take::<Tab, R>(&shared, row).await;
+                    taken.map_err(CopyInError::ours)?;
+                    if encoder.bytes.len() >= CHUNK_BYTES {
+                        sink.feed(encoder.bytes.split().freeze()).await?;
                     }
                 }
                 encoder.bytes.put_i16(TRAILER);
-                if let Err(error) = sink.feed(encoder.bytes.freeze()).await {
-                    return Ok(Err(error));
-                }
-                Ok::<_, Error>(sink.finish().await)
+                sink.feed(encoder.bytes.freeze()).await?;
+                let copied = sink.finish().await?;
+                let committed = commit(connection).await;
+                committed.map(|()| copied).map_err(CopyInError::ours)
             };
-            match tokio::time::timeout_at(self.context().deadline().instant(), copy).await {
-                Ok(Ok(copied)) => {
-                    running.end();
-                    copied.map_err(|error| {
-                        // Maybe because a type has been made anew; to look up once more is cheap.
-                        self.types().forget();
-                        Error::of_statement(error)
-                    })
+            let copy = copy.inspect_err(|error| {
+                if let CopyInError::Driver(_) = error {
+                    // Maybe because a type has been made anew; to look up once more is cheap.
+                    self.types().forget();
                 }
-                // A row of ours cannot be sent: the pool ends what has begun.
-                Ok(Err(error)) => Err(error),
-                Err(_elapsed) => Err(Error::DeadlinePassed { after: Moment::now().since(began) }),
-            }
+            });
+            self.watch_copy_in(connection, copy).await
         })
     }
 }
@@ -138,6 +161,15 @@ struct Encoder {
 impl Encoder {
     fn new() -> Encoder {
         Encoder { bytes: BytesMut::from(HEADER), values: Collector::new() }
+    }
+
+    /// Appends a row, looking up types that are not known yet.
+    async fn take<Tab, R: Row<Tab>>(&mut self, db: &Db, row: R) -> Result<()> {
+        loop {
+            let missing = self.push::<Tab, R>(&row, db.types())?;
+            let Some(missing) = missing else { return Ok(()) };
+            db.types().learn_from(db, missing).await?;
+        }
     }
 
     /// Appends a row, unless it has values of types that have to be looked up first.

@@ -10,6 +10,7 @@ use super::Connection;
 use crate::binds::Binds;
 use crate::error::{Error, Result};
 use crate::query::{Key, Statement, sql_of};
+use crate::session;
 use crate::statements::{Found, Prepared, Slot};
 use crate::types::{CustomTypes, MissingTypes, type_of};
 
@@ -44,13 +45,19 @@ impl Text {
     fn of(query: &impl Statement, binds: &Binds) -> Result<Box<Text>> {
         let bind_types = binds.types()?.iter().copied().map(type_of).collect();
         let sql = sql_of(query)?;
-        match transaction_control(&sql) {
-            Some(word) => Err(Error::mistranslated(format!(
+        if let Some(word) = transaction_control(&sql) {
+            return Err(Error::mistranslated(format!(
                 "{word} in raw SQL would leave others a connection with a transaction that \
                  nobody knows of: use Db::transaction"
-            ))),
-            None => Ok(Box::new(Text { sql, bind_types })),
+            )));
         }
+        if copies_here(&sql) {
+            return Err(Error::mistranslated(
+                "COPY has rows to send or to take, and is no statement as others are: use \
+                 Db::copy_in or Db::copy_out",
+            ));
+        }
+        Ok(Box::new(Text { sql, bind_types }))
     }
 }
 
@@ -152,19 +159,17 @@ impl ToSql for Bind<'_> {
 fn transaction_control(sql: &str) -> Option<&'static str> {
     const WORDS: [&str; 8] =
         ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"];
-    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
-    loop {
-        let comment_end = if rest.starts_with("--") {
-            rest.find('\n')
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map(|end| end + 1)
-        } else {
-            break;
-        };
-        rest = rest[comment_end? + 1..].trim_start();
-    }
-    let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+    let word = session::words(sql).next()?;
     WORDS.into_iter().find(|control| word.eq_ignore_ascii_case(control))
+}
+
+/// Whether it is a COPY whose rows would come, or go, over the connection. Postgres then takes no
+/// other message, not even the end of this one, and answers what others have sent meanwhile in the
+/// wrong order.
+fn copies_here(sql: &str) -> bool {
+    let mut words = session::words(sql);
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case("COPY"))
+        && words.any(|word| ["STDIN", "STDOUT"].iter().any(|end| word.eq_ignore_ascii_case(end)))
 }
 
 #[cfg(test)]
@@ -180,6 +185,8 @@ mod tests {
             "-- now\nROLLBACK",
             "/* a */ -- b\n/* c */ savepoint s",
             "End;",
+            "/* a /* b */ */ BEGIN",
+            "-- a\n; commit",
         ] {
             assert!(transaction_control(sql).is_some(), "{sql:?}");
         }
@@ -193,6 +200,25 @@ mod tests {
             "WITH abort AS (SELECT 1) SELECT * FROM abort",
         ] {
             assert_eq!(transaction_control(sql), None, "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn copy_is_seen_where_it_needs_the_connection() {
+        for sql in [
+            "COPY t FROM STDIN",
+            "/* all */ copy (SELECT 1) to stdout (FORMAT csv)",
+            "COPY t (a, b) FROM\nstdin WITH (FORMAT csv)",
+        ] {
+            assert!(copies_here(sql), "{sql:?}");
+        }
+        for sql in [
+            "COPY t FROM '/data/STDIN'",
+            "COPY t TO PROGRAM 'gzip > stdout'",
+            "SELECT stdin FROM copy",
+            "",
+        ] {
+            assert!(!copies_here(sql), "{sql:?}");
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::error::Cause;
 /// a restart all of its clients want theirs at the same moment.
 const OPENING_MAX: usize = 4;
 
+/// The least time between two words about the same holder.
+const BLAME_PAUSE: Duration = Duration::from_secs(1);
+
 /// How many connections there may be, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -106,6 +109,19 @@ struct Out<C> {
     holding: Option<Holding>,
     /// Whether it has been named for being held too long.
     named: bool,
+    /// Those who were refused because of it since it was last said whose fault that is.
+    refused: u64,
+    /// When that was last said.
+    blamed: Option<Moment>,
+}
+
+/// Whose fault it is that somebody is refused.
+#[derive(Debug)]
+pub(super) struct Blame {
+    pub(super) holder: Holder,
+    /// How many were refused because of it, if that is to be said now: they come in floods, and
+    /// one line for each would be another flood.
+    pub(super) refused: Option<u64>,
 }
 
 /// Whether new connections can be made, as far as the last attempt says.
@@ -351,17 +367,24 @@ impl<C: Link> Book<C> {
 
     /// Whoever has had a connection for longest, if at least a quarter of all connections are
     /// held for too long: with fewer, those who wait would wait anyway.
-    pub(super) fn culprit(&self, now: Moment) -> Option<Holder> {
-        let hold_max = self.bounds.hold_max;
-        let mut culprits = self
-            .out
-            .values()
-            .take_while(|out| now.since(out.since) >= hold_max)
-            .filter_map(|out| out.holding.as_ref().map(|holding| (out, holding)));
-        let (out, holding) = culprits.next()?;
-        let held = 1 + culprits.count();
-        (held * 4 >= self.bounds.connections_max)
-            .then(|| holding.holder(out.since, now, out.connection.is_running()))
+    pub(super) fn culprit(&mut self, now: Moment) -> Option<Blame> {
+        let (hold_max, connections_max) = (self.bounds.hold_max, self.bounds.connections_max);
+        let held_too_long = |out: &&mut Out<C>| now.since(out.since) >= hold_max;
+        let mut culprits = self.out.values_mut().take_while(held_too_long);
+        let longest = culprits.find(|out| out.holding.is_some())?;
+        let held = 1 + culprits.filter(|out| out.holding.is_some()).count();
+        if held * 4 < connections_max {
+            return None;
+        }
+        let holder = longest.holding.as_ref()?;
+        let holder = holder.holder(longest.since, now, longest.connection.is_running());
+        longest.refused += 1;
+        let is_to_be_said = longest.blamed.is_none_or(|at| now.since(at) >= BLAME_PAUSE);
+        let refused = is_to_be_said.then(|| std::mem::take(&mut longest.refused));
+        if is_to_be_said {
+            longest.blamed = Some(now);
+        }
+        Some(Blame { holder, refused })
     }
 
     /// Why no connection can be made, if none can.
@@ -398,7 +421,8 @@ impl<C: Link> Book<C> {
         let ticket = self.ticket_next;
         self.ticket_next += 1;
         let connection = member.connection.clone();
-        self.out.insert(ticket, Out { connection, since: now, holding, named: false });
+        let out = Out { connection, since: now, holding, named: false, refused: 0, blamed: None };
+        self.out.insert(ticket, out);
         Lent { ticket, member }
     }
 

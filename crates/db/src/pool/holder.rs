@@ -94,6 +94,21 @@ impl fmt::Display for Holder {
     }
 }
 
+/// Says in the log that so many requests got no connection because of this one, since the last
+/// such word.
+pub(super) fn say_blamed(holder: &Holder, refused: u64) {
+    tracing::warn!(
+        kind = holder.kind,
+        transaction = holder.transaction,
+        route = holder.route,
+        holder_request_id = holder.request_id,
+        held_ms = holder.held.as_millis() as u64,
+        in_statement = holder.in_statement,
+        refused,
+        "requests get no connection while this one is held past database.pool_hold_max"
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

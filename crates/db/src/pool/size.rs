@@ -51,6 +51,8 @@ pub(super) struct Share {
     cores: usize,
     /// Connections of the shared lanes of this process.
     shared: usize,
+    /// Those over which it looks at the server itself, never at a request's wish.
+    watching: usize,
 }
 
 impl Share {
@@ -61,6 +63,9 @@ impl Share {
             replicas: settings.expected_replicas,
             cores,
             shared: cores * settings.shared_connections,
+            // One looks for old transactions now and then, and where there are replicas one asks
+            // for the place in the log.
+            watching: 1 + usize::from(settings.replica_url.is_some()),
         }
     }
 
@@ -75,18 +80,19 @@ impl Share {
 
     /// The size, given how many connections Postgres takes from all processes together.
     pub(super) fn of(self, taken: usize) -> PoolSize {
-        let Share { set, replicas, cores, shared } = self;
+        let Share { set, replicas, cores, shared, watching } = self;
         let others = (taken / LEFT_TO_OTHERS).max(LEFT_TO_OTHERS_MIN).min(taken);
         // While a new version is rolled out there is one process more.
         let each = (taken - others) / (replicas + 1);
-        let budget = each.saturating_sub(shared);
+        let budget = each.saturating_sub(shared + watching);
         // For four connections one cancellation may be under way, which is a connection too.
-        let fair = (budget - budget.div_ceil(5)).max(1);
+        let cancelling = budget.div_ceil(5);
+        let fair = (budget - cancelling).max(1);
         let enough = cores * FOR_EACH_CORE;
         let share = format!(
             "Postgres takes {taken} connections, {others} of them left to others; for \
              {replicas} + 1 processes (database.expected_replicas) {each} each, less {shared} for \
-             shared lanes and some for cancellations: {fair}"
+             shared lanes, {watching} for watching and {cancelling} for cancellations: {fair}"
         );
         match set {
             Some(set) if set > fair => PoolSize {
@@ -136,7 +142,7 @@ mod tests {
     use super::*;
 
     fn share(set: Option<usize>, replicas: usize, cores: usize) -> Share {
-        Share { set, replicas, cores, shared: cores }
+        Share { set, replicas, cores, shared: cores, watching: 1 }
     }
 
     #[test]
@@ -148,18 +154,18 @@ mod tests {
 
     #[test]
     fn many_replicas_share_what_postgres_takes() {
-        // (97 - 9) / 11 = 8, less 4 for the lanes, less one for cancellations.
+        // (97 - 9) / 11 = 8, less 4 for the lanes, 1 for watching, 1 for cancellations.
         let size = share(None, 10, 4).of(97);
-        assert_eq!(size.connections_max, 3);
+        assert_eq!(size.connections_max, 2);
         assert_eq!(
             size.to_string(),
-            "3: Postgres takes 97 connections, 9 of them left to others; for 10 + 1 processes \
-             (database.expected_replicas) 8 each, less 4 for shared lanes and some for \
-             cancellations: 3"
+            "2: Postgres takes 97 connections, 9 of them left to others; for 10 + 1 processes \
+             (database.expected_replicas) 8 each, less 4 for shared lanes, 1 for watching \
+             and 1 for cancellations: 2"
         );
         for (replicas, cores, taken) in [(1, 1, 20), (3, 8, 500), (50, 4, 2000), (7, 16, 997)] {
             let pool = share(None, replicas, cores).of(taken).connections_max;
-            let each = pool + pool.div_ceil(4) + cores;
+            let each = pool + pool.div_ceil(4) + cores + 1;
             assert!(each * (replicas + 1) <= taken, "{replicas} {cores} {taken}: {pool}");
         }
     }

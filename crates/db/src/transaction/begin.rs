@@ -14,6 +14,7 @@ use super::spent::Spent;
 use super::state::PartId;
 use crate::database::Db;
 use crate::error::{Error, PostgresError, Result};
+use crate::replica::REPLICA_LOST;
 
 /// The first pause before a transaction is begun again, at most; doubled each time. Long enough
 /// for whom it lost against to commit.
@@ -67,6 +68,7 @@ impl Db {
         let retries_max = self.settings().transaction_retries_max;
         Begin {
             db: self,
+            otherwise: None,
             name,
             isolation: None,
             read_only: false,
@@ -82,6 +84,8 @@ impl Db {
 #[must_use = "nothing happens before `run`"]
 pub struct Begin<'a> {
     db: &'a Db,
+    /// Where it is begun again if that is a replica and is lost.
+    otherwise: Option<&'a Db>,
     name: &'static str,
     /// In SQL; none for what Postgres is set to, which is READ COMMITTED unless somebody changed it.
     isolation: Option<&'static str>,
@@ -91,7 +95,12 @@ pub struct Begin<'a> {
     retries_max: u32,
 }
 
-impl Begin<'_> {
+impl<'a> Begin<'a> {
+    /// It only reads, and is begun again there if its server is lost.
+    pub(crate) fn or_of(self, otherwise: Option<&'a Db>) -> Self {
+        Begin { otherwise, ..self }
+    }
+
     /// Each statement sees what was committed before it. Postgres does so unless it is set to
     /// something else.
     pub fn read_committed(self) -> Self {
@@ -150,7 +159,7 @@ impl Begin<'_> {
         aside::aside("another transaction", self.tries(work))
     }
 
-    async fn tries<T, E, F, W>(self, work: F) -> Result<T, E>
+    async fn tries<T, E, F, W>(mut self, work: F) -> Result<T, E>
     where
         F: Fn(Transaction) -> W,
         W: Future<Output = Result<T, E>>,
@@ -159,7 +168,11 @@ impl Begin<'_> {
         let plan = self.plan();
         let mut spent = Spent::default();
         loop {
-            let open = Open::begin(self.db, &plan, spent).await?;
+            let open = match Open::begin(self.db, &plan, spent).await {
+                Ok(open) => open,
+                Err(error) if self.goes_on(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let ends = Ends(&open);
             let worked = work(Transaction { open: Arc::clone(&open), part: PartId::WHOLE });
             let worked = aside::in_transaction(self.name, worked);
@@ -167,8 +180,16 @@ impl Begin<'_> {
                 Ok(Ok(value)) => match open.commit().await {
                     Ok(()) => return Ok(value),
                     Err(Error::Postgres(said)) if said.conflict().is_some() => said,
+                    Err(error) if self.goes_on(&error) => {
+                        spent = open.spent();
+                        continue;
+                    }
                     Err(error) => return Err(self.failed(error).into()),
                 },
+                Ok(Err(_)) if open.failed().is_some_and(|error| self.goes_on(&error)) => {
+                    spent = open.spent();
+                    continue;
+                }
                 Ok(Err(error)) => {
                     let lost = open.lost();
                     open.roll_back().await;
@@ -186,6 +207,18 @@ impl Begin<'_> {
                 return Err(self.failed(error).into());
             }
         }
+    }
+
+    /// Whether it is begun again on the primary: only on a replica, once, and if that has been
+    /// lost, or gives it up for what it has to replay.
+    fn goes_on(&mut self, error: &Error) -> bool {
+        if !error.is_of_its_server() {
+            return false;
+        }
+        let Some(primary) = self.otherwise.take() else { return false };
+        self.db = primary;
+        primary.metrics().run_again(REPLICA_LOST);
+        true
     }
 
     /// The pause before it is begun again; an error if that makes no sense.

@@ -76,7 +76,7 @@ impl Open {
         let begin = open.note(PartId::WHOLE, open.connection.batch(&plan.sql));
         let began = tokio::time::timeout_at(open.ends.instant(), begin).await;
         let began = began.unwrap_or_else(|_elapsed| Err(open.out_of_time()));
-        began.inspect_err(|error| db.metrics().failed(error))?;
+        began.inspect_err(|error| db.failed(error))?;
         Ok(Arc::new(open))
     }
 
@@ -93,9 +93,21 @@ impl Open {
         if self.state().dropped().is_some() {
             self.undo_dropped().await?;
         }
-        let answer = statement.await;
+        let answer = statement.await.map_err(|error| self.lost_with(error));
         self.state().heard(&answer);
         answer
+    }
+
+    /// What an error means before COMMIT: of what was done until the connection broke, nothing
+    /// has happened.
+    fn lost_with(&self, error: Error) -> Error {
+        match error {
+            Error::Stopped { .. } | Error::CommitUnknown { .. } => error,
+            error if error.class() == Class::Unknown => {
+                Error::TransactionLost { transaction: self.plan.name, cause: Cause::new(error) }
+            }
+            error => error,
+        }
     }
 
     pub(super) async fn commit(&self) -> Result<()> {
@@ -120,7 +132,7 @@ impl Open {
                 Err(self.unknown(format!("the connection was closed: {error}")))
             }
             // Postgres was told to end at this very moment, maybe just after it had committed.
-            Ok(Err(error)) if error.class() == Class::Unreachable => {
+            Ok(Err(error)) if matches!(error.class(), Class::Unknown | Class::Unreachable) => {
                 Err(self.unknown(format!("the connection was ended: {error}")))
             }
             // A constraint that is checked at the end, or a conflict: Postgres has rolled back.
@@ -165,7 +177,7 @@ impl Open {
             Left::Running => self.db.pool().stop_then(&self.connection, &sql).await,
             _ => self.connection.batch(&sql).await,
         };
-        if let Err(error) = undone {
+        if let Err(error) = undone.map_err(|error| self.lost_with(error)) {
             self.state().heard::<()>(&Err(error.clone()));
             return Err(error);
         }
@@ -204,6 +216,11 @@ impl Open {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first error of a statement that counts still.
+    pub(super) fn failed(&self) -> Option<Error> {
+        self.state().failed().cloned()
     }
 
     /// What was lost against another transaction.

@@ -1,46 +1,10 @@
 //! Work of a transaction that waits for something else is told where, once, in debug builds.
 
-use std::sync::{Arc, Mutex};
-
 use diesel::prelude::*;
 use tenfold_db::{Db, Error};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::kit::{Bench, pieces};
-
-/// Keeps the warnings about transactions, a line each.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        if line.0.contains("transaction") {
-            self.0.lock().unwrap().push(line.0);
-        }
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0 += &format!("{field}={value:?} ");
-    }
-}
+use crate::warnings::Warnings;
 
 async fn count(db: &Db) -> Result<i64, Error> {
     db.first(pieces::table.count()).await
@@ -65,10 +29,10 @@ async fn what_it_waits_for_is_named_with_its_place_once() {
             .await;
         outcome.unwrap();
     }
-    let warnings = warnings.0.lock().unwrap();
+    let warnings = warnings.about("transaction");
     let expected = if cfg!(debug_assertions) { 3 } else { 0 };
     assert_eq!(warnings.len(), expected, "{warnings:?}");
-    for warning in warnings.iter() {
+    for warning in &warnings {
         assert!(warning.contains("transaction=\"mixes\""), "{warning}");
         assert!(warning.contains("tests/it/aside.rs:"), "{warning}");
     }

@@ -105,6 +105,25 @@ async fn conflicts_are_ignored_or_updated_as_in_any_insert() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_upserted_twice_is_the_fault_of_whoever_sent_it() {
+    let bench = Bench::start().await;
+    let upsert = diesel::insert_into(pieces::table)
+        .values(batch(vec![NewPiece::numbered(1), NewPiece { stock: 6, ..NewPiece::numbered(1) }]))
+        .on_conflict(pieces::id)
+        .do_update()
+        .set(pieces::stock.eq(diesel::upsert::excluded(pieces::stock)));
+    let error = bench.execute(upsert).await.unwrap_err();
+    let said = error.postgres().unwrap();
+    assert!(said.is_repeated() && said.code() == "21000", "{error}");
+    assert_eq!(error.class(), Class::Constraint);
+    // The same code means something else where a subquery has too many rows.
+    let too_many = "SELECT (SELECT n FROM generate_series(1, 2) n)";
+    let error = bench.execute(diesel::sql_query(too_many)).await.unwrap_err();
+    assert_eq!(error.postgres().unwrap().code(), "21000");
+    assert_eq!(error.class(), Class::Mistake, "{error}");
+}
+
+#[tokio::test]
 async fn one_row_that_is_refused_takes_all_with_it() {
     let bench = Bench::start().await;
     let mut new = numbered(0..100);
@@ -295,6 +314,11 @@ async fn a_copy_that_fails_or_is_left_leaves_nothing_and_its_connection_whole() 
     let impatient = bench.patient(Duration::from_millis(200));
     let error = impatient.copy_rows(pieces::table, stuck).await.unwrap_err();
     assert!(matches!(error, Error::DeadlinePassed { .. }), "{error}");
+    // Where they come from breaks.
+    let read = numbered(0..5_000).into_iter().map(Ok);
+    let broken = stream::iter(read.chain([Err(Error::NotFound)]));
+    let error = bench.try_copy_rows(pieces::table, broken).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound), "its own error: {error}");
     let rows = bench.exclusive().load::<Piece>(pieces::table).await.unwrap();
     assert_eq!(rows, [], "the only connection of the pool serves again");
     assert_eq!(bench.number("SELECT count(*) FROM sales").await, 0);

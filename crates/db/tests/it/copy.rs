@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tenfold_db::{Error, Lane};
 use tenfold_overload::Refusal;
 
@@ -14,13 +14,10 @@ async fn copy_takes_all_rows_or_none() {
     let bench = Bench::start().await;
     let sql = "COPY pieces (id, name, stock) FROM STDIN (FORMAT csv)";
     let lines = |count: i64| (0..count).map(|n| format!("{n},piece {n},1\n").into());
-    assert_eq!(
-        bench.copy_in(sql, futures_util::stream::iter(lines(10_000))).await.unwrap(),
-        10_000
-    );
-    let clash = bench.copy_in(sql, futures_util::stream::iter(lines(10))).await.unwrap_err();
+    assert_eq!(bench.copy_in(sql, stream::iter(lines(10_000))).await.unwrap(), 10_000);
+    let clash = bench.copy_in(sql, stream::iter(lines(10))).await.unwrap_err();
     assert!(clash.postgres().unwrap().is_duplicate());
-    let nonsense = bench.copy_in(sql, futures_util::stream::iter(["what?\n".into()])).await;
+    let nonsense = bench.copy_in(sql, stream::iter(["what?\n".into()])).await;
     assert!(nonsense.is_err());
     assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 10_000);
 }
@@ -29,7 +26,7 @@ async fn copy_takes_all_rows_or_none() {
 async fn copy_that_is_dropped_leaves_nothing() {
     let bench = Bench::with(|settings| settings.pool_max = 1).await;
     let db = bench.patient(Duration::from_millis(300));
-    let endless = futures_util::stream::unfold(1_i64, |n| async move {
+    let endless = stream::unfold(1_i64, |n| async move {
         tokio::time::sleep(Duration::from_millis(10)).await;
         Some((format!("{n},piece {n},1\n").into(), n + 1))
     });
@@ -37,6 +34,77 @@ async fn copy_that_is_dropped_leaves_nothing() {
     let error = db.copy_in(sql, endless).await.unwrap_err();
     assert!(matches!(error, Error::DeadlinePassed { .. }), "{error}");
     assert_eq!(bench.exclusive().load::<Piece>(pieces::table).await.unwrap(), []);
+}
+
+const INTO_PIECES: &str = "COPY pieces (id, name, stock) FROM STDIN (FORMAT csv)";
+
+/// What an upload has for an error, among others that the handler has.
+#[derive(Debug)]
+enum Failure {
+    Database(Error),
+    Upload(&'static str),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Database(error)
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_fails_half_way_leaves_nothing_and_its_error_comes_back() {
+    let bench = Bench::with(|settings| settings.pool_max = 1).await;
+    // Large enough that Postgres has some of it, and small enough that it all waits on our side.
+    for count in [200_000, 1, 0] {
+        let lines = (0..count).map(|n| Ok(format!("{n},piece {n},1\n").into()));
+        let broken = lines.chain([Err(Failure::Upload("the client left"))]);
+        let failed = bench.try_copy_in(INTO_PIECES, stream::iter(broken)).await.unwrap_err();
+        assert!(matches!(failed, Failure::Upload("the client left")), "{failed:?}");
+        assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 0);
+    }
+    // The only connection serves again, for rows that are whole as well.
+    let whole = (0..10).map(|n| Ok::<_, Failure>(format!("{n},piece {n},1\n").into()));
+    assert_eq!(bench.try_copy_in(INTO_PIECES, stream::iter(whole)).await.unwrap(), 10);
+    let again = stream::iter([Ok::<_, Failure>("1,piece,1\n".into())]);
+    let Failure::Database(clash) = bench.try_copy_in(INTO_PIECES, again).await.unwrap_err() else {
+        panic!("no upload has failed")
+    };
+    assert!(clash.postgres().unwrap().is_duplicate());
+    assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 10);
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_half_way_leaves_nothing() {
+    let bench = Bench::with(|settings| settings.pool_max = 1).await;
+    let (sent, mut half_way) = tokio::sync::mpsc::channel::<()>(1);
+    let lines = (0..100_000).map(|n| format!("{n},piece {n},1\n").into());
+    let endless = stream::iter(lines).chain(stream::once(async move {
+        sent.send(()).await.unwrap();
+        std::future::pending().await
+    }));
+    let db = (*bench).clone();
+    let copying = tokio::spawn(async move { db.copy_in(INTO_PIECES, endless).await });
+    half_way.recv().await.unwrap();
+    copying.abort();
+    assert!(copying.await.unwrap_err().is_cancelled());
+    bench.until(&backends("active"), 0).await;
+    assert_eq!(bench.exclusive().load::<Piece>(pieces::table).await.unwrap(), []);
+    let open = "SELECT count(*) FROM pg_locks WHERE relation = 'pieces'::regclass";
+    bench.until(open, 0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_copy_in_is_stopped_and_leaves_the_pool_whole() {
+    let bench = Bench::with(|settings| settings.pool_max = 1).await;
+    let endless = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000000)) TO STDOUT";
+    // The word is there, and means something else: the driver is told by Postgres.
+    let both = &endless.replace(" FROM", " AS stdin FROM");
+    for sql in [endless, both, "BEGIN", "", "COPY nothing FROM STDIN", "COPY pieces FROM 'file'"] {
+        let answer = bench.copy_in(sql, stream::empty()).await;
+        assert!(answer.is_err(), "{sql}: {answer:?}");
+    }
+    bench.until(&backends("active"), 0).await;
+    assert_eq!(bench.copy_in(INTO_PIECES, stream::empty()).await.unwrap(), 0);
 }
 
 const ALL: &str = "COPY (SELECT id, name FROM pieces ORDER BY id) TO STDOUT (FORMAT csv, HEADER)";

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tenfold_context::Priority;
 use tenfold_db::{Class, Database, Db, Error, Lane};
@@ -140,6 +141,9 @@ async fn a_closed_database_refuses() {
     bench.shard.close();
     for db in [bench.exclusive(), bench.patient(Duration::from_secs(1))] {
         let error = db.first::<Piece>(pieces::table.find(1)).await.unwrap_err();
-        assert!(matches!(error, Error::Refused { refusal: Refusal::Closed, .. }), "{error}");
+        assert!(matches!(error, Error::Closed), "{error}");
     }
+    let streamed = Box::pin(bench.stream::<Piece, _>(pieces::table)).next().await.unwrap();
+    assert!(matches!(streamed, Err(Error::Closed)), "{streamed:?}");
+    assert_eq!(bench.metric("tenfold_db_pool_refused_total{reason=\"closed\"}"), 1.0);
 }

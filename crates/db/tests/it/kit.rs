@@ -31,6 +31,19 @@ pub(crate) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
     working.join().unwrap()
 }
 
+/// Waits for what takes a moment; what hangs is named instead of hanging the test.
+#[track_caller]
+pub(crate) fn within_a_minute<T>(
+    what: &str,
+    wait: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    let place = std::panic::Location::caller();
+    async move {
+        let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        waited.unwrap_or_else(|_elapsed| panic!("{what} hangs, at {place}"))
+    }
+}
+
 diesel::table! {
     pieces (id) {
         id -> BigInt,

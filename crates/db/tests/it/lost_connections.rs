@@ -35,9 +35,7 @@ async fn reads_that_were_not_answered_are_read_again_and_nothing_else_is() {
     for found in found {
         assert_eq!(found.unwrap(), piece(1, "lamp", 5));
     }
-    let is_lost = |error: Error| {
-        assert!(matches!(error.class(), Class::Unknown | Class::Unreachable), "{error}");
-    };
+    let is_lost = |error: Error| assert_eq!(error.class(), Class::Unknown, "{error}");
     // It may do anything, for all that is known here.
     is_lost(slept.unwrap_err());
     is_lost(written.unwrap_err());
@@ -60,6 +58,46 @@ async fn a_read_on_a_connection_of_its_own_is_read_again_too() {
         locker.batch_execute("COMMIT").await.unwrap();
     });
     assert_eq!(found.unwrap(), [piece(1, "lamp", 5)]);
+}
+
+/// A statement that commits on its own may have done so before Postgres was told to end it.
+#[tokio::test]
+async fn a_write_that_postgres_ends_with_its_connection_may_have_happened() {
+    let bench = Bench::start().await;
+    let written = "DO $$ BEGIN
+        INSERT INTO pieces VALUES (1, 'lamp', 5); COMMIT; PERFORM pg_sleep(20); END $$";
+    let exclusive = bench.exclusive();
+    let (answer, ()) = tokio::join!(exclusive.execute(diesel::sql_query(written)), async {
+        bench.until("SELECT count(*) FROM pieces", 1).await;
+        bench.number(KILL).await;
+    });
+    let error = answer.unwrap_err();
+    let said = error.postgres().unwrap();
+    assert!(said.ends_the_connection() && said.code() == "57P01", "{error}");
+    assert_eq!(error.class(), Class::Unknown, "it has happened");
+    assert!(error.to_string().contains("may have happened or not"), "{error}");
+    assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 1, "and was not done twice");
+}
+
+/// What was not committed has certainly not happened, and may be done again.
+#[tokio::test]
+async fn a_transaction_that_loses_its_connection_before_commit_has_not_happened() {
+    let bench = Bench::with(|settings| settings.transaction_budget = Duration::from_secs(10)).await;
+    let outcome: Result<bool, Error> = bench
+        .transaction("sells", async |tx| {
+            tx.execute(diesel::insert_into(pieces::table).values(piece(1, "lamp", 1))).await?;
+            let (slept, _) = tokio::join!(tx.first(sleep_ten_seconds()), async {
+                bench.until(&backends("active"), 1).await;
+                bench.number(KILL).await
+            });
+            slept
+        })
+        .await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::TransactionLost { transaction: "sells", .. }), "{error}");
+    assert_eq!(error.class(), Class::Unreachable);
+    assert!(error.to_string().contains("has not happened"), "{error}");
+    assert_eq!(bench.number("SELECT count(*) FROM pieces").await, 0);
 }
 
 #[tokio::test]

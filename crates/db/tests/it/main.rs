@@ -6,6 +6,7 @@
 
 mod certificates;
 mod kit;
+mod warnings;
 
 mod aside;
 mod batches;

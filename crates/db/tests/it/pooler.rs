@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use futures_util::{TryStreamExt, stream};
 use tempfile::TempDir;
 use tenfold_config::Secret;
 use tenfold_context::{Context, Deadline};
@@ -204,6 +205,73 @@ async fn many_share_few_sessions_on_every_lane_and_none_is_in_the_others_way() {
     let sessions = diesel::select(diesel::dsl::sql::<BigInt>(sessions));
     let sessions: i64 = patient(&one).first(sessions).await.unwrap();
     assert!(sessions <= SESSIONS as i64, "{sessions}");
+}
+
+/// COPY takes more than one message, and they all have to come to the same session.
+#[tokio::test]
+async fn copy_in_both_directions_comes_to_one_session() {
+    let pooled = Pooled::start().await;
+    pooled.batch(TABLES).await;
+    let settings = pooled.settings(Pooler::Transaction);
+    let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
+    let tasks = (1..=16_i64).map(|task| {
+        let db = patient(if task % 2 == 0 { &one } else { &two });
+        tokio::spawn(async move {
+            for round in 1..=10 {
+                let ids = (0..100).map(|n| task * 10_000 + round * 100 + n);
+                let mood = || Word("bad".to_owned());
+                let rows = ids
+                    .clone()
+                    .map(|id| (counts::id.eq(id), counts::n.eq(round), counts::mood.eq(mood())));
+                let lines = ids.map(|id| format!("{id},{round},good\n").into());
+                let broken = [Err(Error::NotFound)];
+                let into = "COPY counts FROM STDIN (FORMAT csv)";
+                let copied = match round % 3 {
+                    0 => db.copy_rows(counts::table, stream::iter(rows)).await?,
+                    1 => db.copy_in(into, stream::iter(lines)).await?,
+                    _ => {
+                        let failing = stream::iter(lines.map(Ok).chain(broken));
+                        let failed = db.try_copy_in(into, failing).await.unwrap_err();
+                        assert!(matches!(failed, Error::NotFound), "{failed}");
+                        100
+                    }
+                };
+                assert_eq!(copied, 100);
+                let of_round = "COPY (SELECT id FROM counts WHERE id / 10000 = ";
+                let out = format!("{of_round}{task} AND n = {round}) TO STDOUT");
+                let lines: Vec<_> = db.copy_out(&out).try_collect().await?;
+                let expected = if round % 3 == 2 { 0 } else { 100 };
+                assert_eq!(lines.len(), expected);
+                // Somebody else's statements go through the same sessions.
+                let found = db.load::<(i64, i64, Word)>(counts::table.find(task % 10)).await?;
+                assert_eq!(found.len(), 1);
+            }
+            Ok::<(), Error>(())
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap().unwrap();
+    }
+    let db = patient(&one);
+    assert_eq!(db.first::<i64>(counts::table.count()).await.unwrap(), 10 + 16 * 7 * 100);
+    // What COPY has done is committed with its last row, and an error of it is no whole answer.
+    let moved = "COPY (DELETE FROM counts WHERE id > 9 RETURNING id) TO STDOUT";
+    assert_eq!(db.copy_out(moved).try_collect::<Vec<_>>().await.unwrap().len(), 16 * 7 * 100);
+    assert_eq!(db.first::<i64>(counts::table.count()).await.unwrap(), 10);
+    let failing = "COPY (SELECT 10 / (5 - n) FROM generate_series(1, 9) n) TO STDOUT";
+    assert!(db.copy_out(failing).try_collect::<Vec<_>>().await.is_err());
+    let idle = || {
+        diesel::select(diesel::dsl::sql::<BigInt>(
+            "(SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%')",
+        ))
+    };
+    for _ in 0..500 {
+        if db.first::<i64>(idle()).await.unwrap() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a transaction is open still");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use diesel::sql_types::Bool;
 use futures_util::TryStreamExt;
 use tenfold_config::Secret;
 use tenfold_context::{Context, Deadline};
-use tenfold_db::{Database, DatabaseSettings, Db, Error, Lsn, ReplicaReads};
+use tenfold_db::{Class, Database, DatabaseSettings, Db, Error, Lsn, ReplicaReads};
 use tenfold_local::{Machine, Postgres, PostgresOptions};
 use tenfold_telemetry::metrics::Registry;
 
@@ -39,6 +39,7 @@ impl Service {
             url: Some(Secret::new(primary.url())),
             replica_url: Some(Secret::new(replicas)),
             replica_check_interval: INTERVAL,
+            transaction_budget: Duration::from_secs(20),
             ..DatabaseSettings::default()
         };
         let registry = Registry::new();
@@ -165,6 +166,109 @@ async fn a_replica_that_dies_leaves_its_reads_to_the_primary_and_takes_them_agai
     assert!(!is_standby(&service.db.replica(ANY_LAG).exclusive()).await);
     pair.standby.start_again().unwrap();
     service.until_on_standby(true, |db| db.replica(ANY_LAG)).await;
+}
+
+/// A read that says who served it, after a while.
+fn slow_is_standby() -> impl tenfold_db::Yields<bool> {
+    diesel::select(diesel::dsl::sql::<Bool>(
+        "(SELECT pg_is_in_recovery() FROM (SELECT pg_sleep(CASE WHEN pg_is_in_recovery() \
+          THEN 30 ELSE 0 END)) AS nap)",
+    ))
+}
+
+const READING: &str = "SELECT count(*) FROM pg_stat_activity \
+    WHERE application_name = 'test' AND state = 'active'";
+
+async fn until_reading(standby: &tokio_postgres::Client) {
+    for _ in 0..500 {
+        if standby.query_one(READING, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody reads on the standby");
+}
+
+#[tokio::test]
+async fn a_read_under_way_on_a_replica_that_is_lost_is_read_on_the_primary() {
+    let mut pair = Pair::start().await;
+    let service = Service::open(&pair.primary, &[&pair.standby]).await;
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE application_name = 'test'";
+    let standby = observer(&pair.standby).await;
+    let begin = Deadline::after(Duration::from_secs(25));
+    for way in ["shared", "exclusive", "load", "stream", "transaction", "died"] {
+        service.until_on_standby(true, |db| db.replica(ANY_LAG)).await;
+        let reads = service.db.clone().with_deadline(begin).replica(ANY_LAG);
+        let read = async {
+            match way {
+                "exclusive" => reads.exclusive().first::<bool>(slow_is_standby()).await,
+                "load" => reads.load(slow_is_standby()).await.map(|rows: Vec<bool>| rows[0]),
+                "stream" => {
+                    let rows = reads.stream::<bool, _>(slow_is_standby());
+                    rows.try_collect::<Vec<_>>().await.map(|rows| rows[0])
+                }
+                "transaction" => {
+                    let read = async |tx: tenfold_db::Transaction| {
+                        tx.first::<bool>(slow_is_standby()).await
+                    };
+                    reads.transaction("reads", read).await
+                }
+                _ => reads.first::<bool>(slow_is_standby()).await,
+            }
+        };
+        let (answer, ()) = tokio::join!(read, async {
+            until_reading(&standby).await;
+            if way == "died" {
+                pair.standby.kill().unwrap();
+            } else {
+                standby.query_one(kill, &[]).await.unwrap();
+            }
+        });
+        assert!(!answer.unwrap(), "{way}: nobody but the primary can have answered");
+    }
+    let again = service.metric("tenfold_db_statements_again_total{reason=\"replica_lost\"}");
+    // Those that only looked who serves may have been under way as well.
+    assert!(again >= 6.0, "{again}");
+    service.database.close();
+}
+
+#[tokio::test]
+async fn a_stream_that_has_given_a_row_is_not_begun_again_and_one_by_key_goes_on() {
+    let mut pair = Pair::start().await;
+    let service = Service::open(&pair.primary, &[&pair.standby]).await;
+    observer(&pair.primary)
+        .await
+        .batch_execute("INSERT INTO notes SELECT generate_series(1, 50000)")
+        .await
+        .unwrap();
+    let token = service.db.lsn().await.unwrap();
+    let standby = observer(&pair.standby).await;
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE application_name = 'test'";
+    let reads = |db: &Db| db.replica(ANY_LAG).after(token);
+    service.until_on_standby(true, reads).await;
+    let ids = notes::table.select(notes::id);
+    let mut rows = Box::pin(reads(&service.db).stream::<i64, _>(ids));
+    rows.try_next().await.unwrap().unwrap();
+    standby.query_one(kill, &[]).await.unwrap();
+    let ended = rows.try_for_each(async |_| Ok(())).await.unwrap_err();
+    assert!(matches!(ended.class(), Class::Unknown | Class::Unreachable), "{ended}");
+
+    service.until_on_standby(true, reads).await;
+    let chunk = |after: Option<i64>| {
+        let ids = notes::table.select(notes::id).order(notes::id).limit(1_000);
+        ids.filter(notes::id.gt(after.unwrap_or(0)))
+    };
+    let mut rows = Box::pin(reads(&service.db).stream_by_key::<i64, _, _, _, _>(chunk, |id| *id));
+    let mut seen = Vec::new();
+    while let Some(id) = rows.try_next().await.unwrap() {
+        if id == 2_500 {
+            pair.standby.kill().unwrap();
+        }
+        seen.push(id);
+    }
+    assert_eq!(seen, (1..=50_000).collect::<Vec<_>>());
 }
 
 /// As when its machine is gone: its connections are there, and nothing comes over them.

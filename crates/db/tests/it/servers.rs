@@ -12,7 +12,7 @@ use tenfold_db::{Class, Database, DatabaseSettings, Db, Error, ShardDatabase, Ta
 use tenfold_local::{Postgres, PostgresOptions};
 use tenfold_telemetry::metrics::Registry;
 
-use crate::kit::{beside, postgres_on_tcp, sleep_ten_seconds};
+use crate::kit::{beside, postgres_on_tcp, sleep_ten_seconds, within_a_minute};
 
 diesel::table! {
     notes (id) {
@@ -38,11 +38,13 @@ impl Pair {
         for statement in
             ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"]
         {
-            observer.batch_execute(statement).await.unwrap();
+            let done = within_a_minute(statement, observer.batch_execute(statement)).await;
+            done.unwrap();
         }
         let synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
         for _ in 0..500 {
-            if observer.query_one(synchronous, &[]).await.unwrap().get::<_, i64>(0) == 1 {
+            let asked = within_a_minute("the primary", observer.query_one(synchronous, &[])).await;
+            if asked.unwrap().get::<_, i64>(0) == 1 {
                 return Pair { primary, standby };
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -69,14 +71,16 @@ fn settings(servers: &[&Postgres], target: TargetSessionAttrs) -> DatabaseSettin
 
 pub(crate) async fn observer(server: &Postgres) -> tokio_postgres::Client {
     let url = server.url();
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let connect = tokio_postgres::connect(&url, tokio_postgres::NoTls);
+    let (client, connection) = within_a_minute("to connect", connect).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
 async fn open(settings: &DatabaseSettings) -> Result<ShardDatabase, Error> {
-    let database = Database::open(settings, "test", &Registry::new()).await?;
-    Ok(database.on_this_shard())
+    let registry = Registry::new();
+    let open = Database::open(settings, "test", &registry);
+    Ok(within_a_minute("to open", open).await?.on_this_shard())
 }
 
 fn patient(shard: &ShardDatabase, patience: Duration) -> Db {
@@ -211,12 +215,14 @@ async fn a_cancellation_goes_to_the_server_that_the_connection_leads_to() {
     settings.pool_max = 2;
     let shard = open(&settings).await.unwrap();
     let impatient = patient(&shard, Duration::from_millis(300)).exclusive();
-    impatient.load::<bool>(sleep_ten_seconds()).await.unwrap_err();
+    let load = impatient.load::<bool>(sleep_ten_seconds());
+    within_a_minute("what is impatient", load).await.unwrap_err();
     let observer = observer(&pair.standby).await;
     let running = "SELECT count(*) FROM pg_stat_activity \
                    WHERE application_name = 'test' AND state = 'active'";
     for _ in 0..100 {
-        if observer.query_one(running, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        let asked = within_a_minute("the standby", observer.query_one(running, &[])).await;
+        if asked.unwrap().get::<_, i64>(0) == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

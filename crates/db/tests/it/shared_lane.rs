@@ -11,6 +11,26 @@ use tenfold_testkit::{Proxy, Side, Upstream};
 
 use crate::kit::{Bench, Piece, backends, piece, pieces};
 
+/// Sent as any other statement, it would keep its answer's end for itself, and each statement
+/// behind it on the connection would be given the answer of the next.
+#[tokio::test]
+async fn copy_as_a_statement_is_refused_and_nobody_gets_anothers_answer() {
+    let bench = Bench::with(|settings| settings.shared_connections = 1).await;
+    bench.insert(&[piece(1, "lamp", 1), piece(2, "desk", 2)]).await;
+    for sql in ["COPY pieces FROM STDIN", "copy pieces to stdout"] {
+        for db in [(*bench).clone(), bench.exclusive()] {
+            let error = db.execute(diesel::sql_query(sql)).await.unwrap_err();
+            assert_eq!(error.class(), Class::Mistake, "{error}");
+            assert!(error.to_string().contains("Db::copy_in"), "{error}");
+        }
+        for id in [1, 2, 1, 2] {
+            let patient = bench.patient(Duration::from_secs(5));
+            let found: Piece = patient.first(pieces::table.find(id)).await.unwrap();
+            assert_eq!(found.id, id);
+        }
+    }
+}
+
 #[tokio::test]
 async fn many_at_once_share_one_connection() {
     let bench = Bench::start().await;

@@ -8,6 +8,7 @@ use crate::record::{Finished, Record};
 const DEMAND: Demand = Demand {
     rate: 100.0,
     duration: Duration::from_secs(3),
+    jolted: false,
     good_share_min: 0.99,
     unloaded_p50_ms: 10.0,
 };

@@ -7,7 +7,7 @@ use tenfold_loadgen::{
     Found, LimitError, LimitEvent, LimitOptions, Scenario, SearchLimits, Verdict, find,
 };
 
-use crate::servers::{Breaking, Collapsing, Refusing, Server, Workers};
+use crate::servers::{Breaking, Collapsing, Dragging, Refusing, Server, Workers};
 
 const SERVICE: Duration = Duration::from_millis(10);
 
@@ -67,6 +67,20 @@ fn a_service_that_collapses_has_its_limit_before_that_and_comes_back() {
     let report = find(&scenario(&server), &options(), &mut silent).unwrap();
     check_is_near(report.limit_per_second, 300.0);
     assert!(report.recovers(), "{report:#?}");
+}
+
+#[test]
+fn the_limit_is_what_a_service_comes_back_to_and_not_what_it_holds_until_the_first_hiccup() {
+    let model = Dragging { workers: Workers::new(4, SERVICE), drags: false };
+    let server = Server::start(model);
+    // Each rate above it is offered for longer, of which there are enough.
+    let search = SearchLimits { rate_max: 800.0, resolution: 0.06, ..SearchLimits::default() };
+    let options = LimitOptions { search, lasting: Duration::from_secs(3), ..options() };
+    let report = find(&scenario(&server), &options, &mut silent).unwrap();
+    check_is_near(report.limit_per_second, 312.0);
+    let from_rest =
+        |probe: &tenfold_loadgen::ProbeReport| probe.rate > 340.0 && probe.verdict == Verdict::Held;
+    assert!(report.probes.iter().any(from_rest), "{:#?}", report.probes);
 }
 
 #[test]

@@ -140,8 +140,26 @@ impl Model for Collapsing {
             return Answer { at: now + line, status: 500 };
         }
         let service =
-            if line > workers.service * 5 { workers.service * 10 } else { workers.service };
+            if line > workers.service * 10 { workers.service * 10 } else { workers.service };
         Answer { at: workers.work(now, service), status: 200 }
+    }
+}
+
+/// Is quick as long as nobody waits; from the first who waits for longer than two services until
+/// nobody does, everything takes a quarter longer. What it holds from rest and what it comes back to
+/// are two rates.
+pub(crate) struct Dragging {
+    pub(crate) workers: Workers,
+    pub(crate) drags: bool,
+}
+
+impl Model for Dragging {
+    fn answer(&mut self, now: Instant) -> Answer {
+        let line = self.workers.line(now);
+        let service = self.workers.service;
+        self.drags = line > service * 2 || (self.drags && !line.is_zero());
+        let service = if self.drags { service + service / 4 } else { service };
+        Answer { at: self.workers.work(now, service), status: 200 }
     }
 }
 

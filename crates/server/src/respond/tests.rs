@@ -77,7 +77,7 @@ fn each_class_of_database_error_has_its_answer() {
         (refused(Refusal::Late { waited }), "503 /problems/database_busy, again"),
         (DbError::DeadlinePassed { after: waited }, "504 /problems/database_too_slow"),
         (over_budget, "504 /problems/database_too_slow"),
-        (DbError::Closed, "503 /problems/database_unreachable, again"),
+        (DbError::Closed, "503 /problems/stopping, again"),
     ];
     for (error, expected) in cases {
         assert_eq!(check(error), expected);

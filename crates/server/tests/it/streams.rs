@@ -1,5 +1,7 @@
 //! Bodies made of rows: whole, at the pace of their reader, and visibly broken off when a row fails.
 
+use std::time::Duration;
+
 use axum::BoxError;
 use axum::Router;
 use axum::routing::get as on_get;
@@ -10,9 +12,13 @@ use tenfold_testkit::{Client, End, Response, get};
 
 use crate::support::{self, http2, start};
 
-/// So many rows, and then an error.
+/// So many rows, and then, after a moment in which they are on their way, an error.
 fn failing(rows: u64) -> impl Stream<Item = Result<u64, BoxError>> {
-    stream::iter((0..rows).map(Ok)).chain(stream::iter([Err("the disk is gone".into())]))
+    let fails = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err("the disk is gone".into())
+    };
+    stream::iter((0..rows).map(Ok)).chain(stream::once(fails))
 }
 
 fn routes() -> Router {
@@ -59,12 +65,30 @@ async fn a_stream_that_fails_is_reset_on_http2_and_leaves_the_others_alone() {
     assert!(whole.ends_with(b"49999]"));
 }
 
-async fn get_accepting(address: std::net::SocketAddr, method: &str, path: &str) -> Response {
+async fn get_accepting(address: std::net::SocketAddr, coding: &str, path: &str) -> Response {
     let mut client = Client::connect(address).await.unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\naccept-encoding: gzip\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\naccept-encoding: {coding}\r\n\r\n");
     client.send(head).await.unwrap();
-    client.read_response().await.unwrap()
+    let answer = client.read_response().await;
+    let answer = answer.unwrap_or_else(|error| panic!("{coding} {path}: {error}"));
+    assert_eq!(answer.header("content-encoding"), Some(coding), "{path}");
+    answer
 }
+
+/// What a body is in plain, as far as it goes, and whether its coding came to its end.
+fn decoded(coding: &str, body: &[u8]) -> (Vec<u8>, std::io::Result<usize>) {
+    let mut decoder: Box<dyn std::io::Read + '_> = match coding {
+        "gzip" => Box::new(flate2::read::GzDecoder::new(body)),
+        "zstd" => Box::new(zstd::stream::read::Decoder::new(body).unwrap()),
+        "br" => Box::new(brotli::Decompressor::new(body, 4096)),
+        _ => panic!("{coding} is no coding"),
+    };
+    let mut plain = Vec::new();
+    let ended = decoder.read_to_end(&mut plain);
+    (plain, ended)
+}
+
+const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
 
 #[tokio::test]
 async fn each_format_that_fails_is_seen_to_be_incomplete_encoded_or_not() {
@@ -72,23 +96,30 @@ async fn each_format_that_fails_is_seen_to_be_incomplete_encoded_or_not() {
     for path in ["/broken", "/broken.csv", "/broken.json"] {
         let answer = get(server.address, path).await.unwrap();
         assert_eq!((answer.status, answer.end), (200, End::Early), "{path}");
-        let encoded = get_accepting(server.address, "GET", path).await;
-        assert_eq!((encoded.status, encoded.end), (200, End::Early), "{path}");
-        assert_eq!(encoded.header("content-encoding"), Some("gzip"));
-        assert!(encoded.body.len() < answer.body.len() / 2, "{path}");
+        for coding in CODINGS {
+            let encoded = get_accepting(server.address, coding, path).await;
+            assert_eq!((encoded.status, encoded.end), (200, End::Early), "{coding} {path}");
+            assert!(encoded.body.len() < answer.body.len() / 2, "{coding} {path}");
+            // Who does not look at the end of the body hears of it from the coding.
+            let (plain, ended) = decoded(coding, &encoded.body);
+            assert!(ended.is_err(), "{coding} {path}: {} bytes", plain.len());
+            assert!(answer.body.starts_with(&plain) && !plain.is_empty(), "{coding} {path}");
+        }
     }
 }
 
 #[tokio::test]
 async fn an_encoded_stream_comes_to_its_end() {
     let server = start(routes());
-    let answer = get_accepting(server.address, "GET", "/whole").await;
-    assert_eq!((answer.status, answer.end), (200, End::Complete));
-    assert_eq!(answer.header("vary"), Some("accept-encoding"));
-    let mut text = String::new();
-    let mut decoder = flate2::read::GzDecoder::new(&*answer.body);
-    std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
-    assert!(text.starts_with("[0,\n1,") && text.ends_with("49999]"));
+    for coding in CODINGS {
+        let answer = get_accepting(server.address, coding, "/whole").await;
+        assert_eq!((answer.status, answer.end), (200, End::Complete), "{coding}");
+        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+        let (plain, ended) = decoded(coding, &answer.body);
+        assert_eq!(ended.unwrap(), plain.len(), "{coding}");
+        let rows: Vec<u64> = serde_json::from_slice(&plain).unwrap();
+        assert!(rows.into_iter().eq(0..50_000), "{coding}");
+    }
     server.until("tenfold_http_in_flight", 0.0).await;
     assert_eq!(server.metric("tenfold_http_abandoned_total{route=\"/whole\"}"), 0.0);
 }

@@ -51,7 +51,8 @@ async fn the_shop_does_what_the_guide_says() {
     let upserted = post("/products/upsert", json!([product("A1", 600, 3), product("B1", 50, 20)]));
     assert_eq!(upserted.await.status, 204);
     let twice = json!([product("A1", 1, 1), product("A1", 2, 2)]);
-    assert_eq!(post("/products/upsert", twice).await.status, 500, "the guide warns of it");
+    let twice = post("/products/upsert", twice).await;
+    assert_eq!((twice.status, twice.json()["type"].clone()), (422, json!("/problems/repeated")));
     let some = json!([product("A1", 1, 1), product("C1", 1, 1)]);
     assert_eq!(post("/products/what-can-be", some).await.json(), json!(1));
     assert_eq!(post("/products/copy", json!([product("D1", 9, 9)])).await.json(), json!(1));
@@ -95,5 +96,26 @@ async fn the_shop_does_what_the_guide_says() {
         assert_eq!(csv.lines().count(), 6);
         assert_eq!(csv.lines().next(), Some("id,sku,name,price_cents,stock,note"));
     }
+
+    // An upload comes in whole or not at all.
+    let upload = async |lines: &str, announced: usize| {
+        let request = format!(
+            "POST /products/upload HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\
+             content-length: {announced}\r\n\r\n{lines}"
+        );
+        let mut client = Client::connect(address).await.unwrap();
+        client.send(request).await.unwrap();
+        if announced > lines.len() {
+            client.stop_sending().await.unwrap();
+        }
+        client.read_response().await
+    };
+    let lines = "F1,name of F1,1,1\nG1,name of G1,1,1\n";
+    if let Ok(answer) = upload(lines, lines.len() + 1).await {
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+    assert_eq!(get("/export.ndjson").await.text().lines().count(), 5);
+    assert_eq!(upload(lines, lines.len()).await.unwrap().json(), json!(2));
+    assert_eq!(get("/export.ndjson").await.text().lines().count(), 7);
     running.stop().await;
 }

@@ -44,7 +44,7 @@ pub(super) struct SearchArguments {
     /// How long each rate is held at least
     #[arg(long, value_name = "TIME", default_value = "1800ms", value_parser = length)]
     probe: Duration,
-    /// How long the highest rate that was held is offered once more, to see that it lasts
+    /// How long the highest rate that was held is offered once more, after a jolt, to see that it lasts
     #[arg(long, value_name = "TIME", default_value = "6s", value_parser = length)]
     lasting: Duration,
     /// The most probes

@@ -269,12 +269,32 @@ fn who_holds_for_too_long_is_named_once_and_blamed_if_it_matters() {
     assert_eq!((named[0].transaction, named[0].held), (Some("leaks"), SECOND * 10));
     assert!(named[0].in_statement);
     assert!(book.overdue(at(11)).is_empty(), "once");
-    assert_eq!(book.culprit(at(11)), None, "one of five");
+    assert!(book.culprit(at(11)).is_none(), "one of five");
     let second = book.lent(at(2));
-    assert_eq!(book.culprit(at(12)).unwrap().held, SECOND * 12, "the one who has it for longest");
+    let held = book.culprit(at(12)).unwrap().holder.held;
+    assert_eq!(held, SECOND * 12, "the one who has it for longest");
     assert!(book.put(at(12), leaked).is_none());
-    assert_eq!(book.culprit(at(12)), None);
+    assert!(book.culprit(at(12)).is_none());
     assert!(book.put(at(12), second).is_none());
+}
+
+#[test]
+fn whoever_is_to_blame_is_said_once_a_second_with_how_many_were_refused() {
+    let mut book = book(0, 1).with_idle(1);
+    let leaked = book.lent(at(0));
+    let begin = at(10);
+    let said: Vec<u64> = (0..2_500)
+        .filter_map(|millis| {
+            let blame = book.culprit(begin + SECOND / 1_000 * millis).unwrap();
+            assert_eq!(blame.holder.transaction, Some("leaks"));
+            blame.refused
+        })
+        .collect();
+    assert_eq!(said, [1, 1_000, 1_000]);
+    assert!(book.put(at(13), leaked).is_none());
+    // Another one is another matter.
+    let _leaked = book.lent(at(13));
+    assert_eq!(book.culprit(at(23)).unwrap().refused, Some(1));
 }
 
 #[test]

@@ -37,11 +37,13 @@ async fn while_postgres_is_away_everybody_hears_it_at_once_and_few_attempts_are_
     proxied.proxy.refuse();
     proxied.proxy.cut();
     let began = Moment::now();
+    let mut unreachable = 0.0;
     for _ in 0..200 {
         let error = proxied.exclusive(PATIENT).load::<bool>(sleep_seconds("0")).await.unwrap_err();
         // The first one may still have gone to the connection that broke.
         let class = error.class();
         assert!(matches!(class, Class::Unreachable | Class::Unknown), "{error}");
+        unreachable += f64::from(u8::from(matches!(error, Error::Unreachable { .. })));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(Moment::now().since(began) < PATIENT, "nobody has waited for the deadline");
@@ -49,6 +51,8 @@ async fn while_postgres_is_away_everybody_hears_it_at_once_and_few_attempts_are_
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     let address = proxied.proxy.address().to_string();
     assert!(error.to_string().contains(&address), "it says why: {error}");
+    let refused = proxied.metric("tenfold_db_pool_refused_total{reason=\"unreachable\"}");
+    assert_eq!(refused, unreachable + 1.0, "whether it was heard at the gate or behind it");
     // 50, 100, 200, … ms, each at least half of that.
     let failures = proxied.metric("tenfold_db_pool_connects_total{outcome=\"failure\"}");
     let seconds = Moment::now().since(began).as_secs_f64();

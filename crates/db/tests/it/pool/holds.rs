@@ -10,6 +10,7 @@ use tenfold_overload::Refusal;
 
 use super::{PATIENT, sleep_seconds};
 use crate::kit::Bench;
+use crate::warnings::Warnings;
 
 const HOLD_MAX: Duration = Duration::from_millis(200);
 
@@ -78,6 +79,33 @@ async fn a_leaked_connection_is_named_with_route_and_transaction() {
     bench
         .until("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'", 0)
         .await;
+}
+
+#[tokio::test]
+async fn whoever_is_to_blame_for_refusals_is_in_the_log_and_not_once_for_each() {
+    let bench = bench(1).await;
+    let leaked = leak(&bench);
+    bench
+        .until("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'", 1)
+        .await;
+    tokio::time::sleep(HOLD_MAX).await;
+    let warnings = Warnings::default();
+    let _logging = tracing::subscriber::set_default(warnings.clone());
+    let began = Moment::now();
+    let waiters = (0..200).map(async |_| {
+        let db = bench.patient(Duration::from_millis(50)).exclusive();
+        db.load::<bool>(sleep_seconds("0")).await.unwrap_err()
+    });
+    for error in join_all(waiters).await {
+        assert!(matches!(error, Error::HeldTooLong { .. }), "{error}");
+    }
+    let lines = warnings.about("get no connection");
+    let seconds_max = Moment::now().since(began).as_secs() as usize + 1;
+    assert!((1..=seconds_max).contains(&lines.len()), "{lines:?}");
+    for part in ["transaction=\"leaks\"", "route=\"/orders\"", "held_ms=", "refused=1 "] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+    leaked.abort();
 }
 
 #[tokio::test]

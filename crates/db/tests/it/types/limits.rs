@@ -11,7 +11,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{
     Array, BigInt, Date, Integer, Nullable, Numeric, SqlType, Text, Timestamp, Timestamptz,
 };
-use tenfold_db::Class;
+use tenfold_db::{Class, PostgresError};
 
 use super::bench;
 use crate::kit::{Bench, pieces};
@@ -68,14 +68,51 @@ async fn values_that_postgres_does_not_take() {
     let no_text = diesel::select(IntoSql::into_sql::<Text>("a\0b"));
     let error = bench.first::<String>(no_text).await.unwrap_err();
     assert_eq!(error.postgres().unwrap().code(), "22021");
+    assert_eq!(error.class(), Class::Constraint, "whoever asked has sent it");
     is_well(&bench).await;
     // A year that chrono knows and Postgres does not.
     let no_moment = diesel::select(IntoSql::into_sql::<Timestamp>(NaiveDateTime::MIN));
     let error = bench.first::<NaiveDateTime>(no_moment).await.unwrap_err();
     assert_eq!(error.postgres().unwrap().code(), "22008");
+    assert_eq!(error.class(), Class::Constraint);
     let far = diesel::select(IntoSql::into_sql::<Date>(NaiveDate::MAX));
     assert_eq!(bench.first::<NaiveDate>(far).await.unwrap(), NaiveDate::MAX);
     is_well(&bench).await;
+}
+
+/// What a client can send, and the column cannot hold, is no mistake of the program.
+#[tokio::test]
+async fn values_that_a_column_does_not_take() {
+    let bench = bench().await;
+    bench.batch("CREATE TABLE tight (sku varchar(3), cents numeric(4, 2), more jsonb)").await;
+    let insert = |columns: &str| diesel::sql_query(format!("INSERT INTO tight {columns}"));
+    for (sql, code) in [
+        ("(sku) SELECT repeat('x', 4)", "22001"),
+        ("(cents) VALUES (100)", "22003"),
+        ("(more) VALUES ('{\"a\": \"\\u0000\"}')", "22P05"),
+        ("(cents) SELECT 2147483647 + length('x')", "22003"),
+    ] {
+        let error = bench.execute(insert(sql)).await.unwrap_err();
+        assert_eq!(error.postgres().map(PostgresError::code), Some(code), "{error}");
+        assert_eq!(error.class(), Class::Constraint, "{error}");
+    }
+    let nonsense = bench.execute(insert("(cents) SELECT 1 / (length('x') - 1)")).await;
+    assert_eq!(nonsense.unwrap_err().class(), Class::Mistake, "no value is to blame");
+}
+
+/// Who does not want to wait for a lock hears that somebody has it, and not that it took long.
+#[tokio::test]
+async fn a_lock_that_is_not_waited_for_is_a_conflict() {
+    let bench = bench().await;
+    bench.insert(&[crate::kit::piece(1, "lamp", 1)]).await;
+    let locker = bench.observer().await;
+    locker.batch_execute("BEGIN; SELECT * FROM pieces FOR UPDATE").await.unwrap();
+    for db in [(*bench).clone(), bench.exclusive()] {
+        let locked = pieces::table.find(1).select(pieces::id).for_update().no_wait();
+        let error = db.first::<i64>(locked).await.unwrap_err();
+        assert_eq!(error.class(), Class::Conflict, "{error}");
+    }
+    locker.batch_execute("COMMIT").await.unwrap();
 }
 
 #[tokio::test]

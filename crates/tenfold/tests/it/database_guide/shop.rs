@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -12,7 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use diesel::upsert::excluded;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tenfold::context::Deadline;
 use tenfold::db::{self, Class, Lsn, NoLsn, PostgresError, batch};
@@ -79,6 +80,7 @@ fn routes() -> Router {
         .route("/products/upsert", post(upsert))
         .route("/products/what-can-be", post(import_what_can_be))
         .route("/products/copy", post(copy))
+        .route("/products/upload", post(upload))
         .route("/products/bestsellers", get(bestsellers))
         .route("/orders", post(buy))
         .route("/orders/{id}", get(order))
@@ -252,6 +254,12 @@ async fn copy_out(db: Db) -> impl IntoResponse {
 
 async fn copy(db: Db, Json(new): Json<Vec<NewProduct>>) -> Result<Json<u64>> {
     Ok(Json(db.copy_rows(products::table, stream::iter(new)).await?))
+}
+
+async fn upload(db: Db, file: Body) -> Result<Json<u64>> {
+    let broken = |_| Error::problem(StatusCode::BAD_REQUEST, "upload_broken", "it ended early");
+    let sql = "COPY products (sku, name, price_cents, stock) FROM STDIN (FORMAT csv)";
+    Ok(Json(db.try_copy_in(sql, file.into_data_stream().map_err(broken)).await?))
 }
 
 async fn bestsellers(db: Db) -> Result<Json<Vec<i64>>> {
