@@ -149,3 +149,22 @@ async fn who_is_introduced_is_counted_by_his_own_address_and_the_proxy_is_not() 
     again.send(ASK).await.unwrap();
     assert_eq!(again.read_response().await.unwrap().text(), "192.0.2.1");
 }
+
+#[test]
+fn a_network_that_is_none_is_refused_at_the_start_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenfold.toml");
+    let mut known = tenfold_config::Known::new();
+    known.section::<ServerSettings>();
+    let load = |proxies: &str| {
+        std::fs::write(&file, format!("[server]\n\nproxies = {proxies}\n")).unwrap();
+        let layers = tenfold_config::Layers::new().file(&file);
+        known.load(&layers).map(|config| config.get::<ServerSettings>().proxies)
+    };
+    for wrong in [r#"["10.0.0.0/8", "10.1.0.0/8"]"#, r#"["10.0.0.0/33"]"#, r#""balancer""#] {
+        let said = load(wrong).unwrap_err().to_string();
+        assert!(said.contains("tenfold.toml:3: `server.proxies` is "), "{said}");
+        assert!(said.contains("each a network with nothing after its prefix"), "{said}");
+    }
+    assert_eq!(load(r#"["10.0.0.0/8", "::1"]"#).unwrap().len(), 2);
+}
