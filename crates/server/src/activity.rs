@@ -107,6 +107,11 @@ impl Answers {
         self.0.iter().any(|answer| answer.turn != Turn::Nobody)
     }
 
+    /// Whether any has a place behind the door that it could give to others.
+    fn may_rest(&self) -> bool {
+        self.0.iter().any(|answer| answer.permit.is_some() && answer.stalled_since().is_some())
+    }
+
     /// Since when the reader has taken nothing of the answer that has waited for it longest.
     fn stalled_since(&self) -> Option<Moment> {
         self.0.iter().filter_map(Answer::stalled_since).min()
@@ -381,7 +386,8 @@ impl Activity {
 
     pub(crate) fn verdict(&self, now: Moment, stage: Stage, patience: Patience) -> Verdict {
         // Whatever the client does next, it does after now, so none of its times is over before.
-        let rest = if self.has_readers() { patience.rest } else { patience.idle };
+        let answers = self.answers();
+        let rest = if answers.may_rest() { patience.rest } else { patience.idle };
         let soon = now + patience.stall.min(patience.idle).min(patience.header).min(rest);
         let keep_until = |until: Moment, otherwise| {
             if now < until { Verdict::Keep(until.min(soon)) } else { otherwise }
@@ -400,7 +406,6 @@ impl Activity {
             Stage::Serving | Stage::Ending { .. } => {}
         }
         let last = Moment::from_nanos(self.last.load(Ordering::Relaxed));
-        let answers = self.answers();
         // The deadline of a request bounds our own work, and its reader's patience the rest.
         // What comes after a request on HTTP/1.1 hyper does not read before it is answered.
         if answers.in_flight() {

@@ -49,8 +49,8 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When there is no place left behind the door, an answer whose reader takes nothing for so long
 /// gives its own to others, and goes on without: it occupies memory, which has its own bound, and
-/// no core.
-const READER_REST: Duration = Duration::from_secs(1);
+/// no core. It loses nothing by that, so this may be as short as a round trip.
+const READER_REST: Duration = Duration::from_millis(100);
 
 /// When there is no room for more such answers either, readers have this long and not
 /// `server.write_stall_timeout`: there are others who would read at once.

@@ -9,6 +9,7 @@ use futures_util::stream;
 use tenfold_config::ByteSize;
 use tenfold_server::BodyMax;
 use tenfold_testkit::{Client, End, Response, request};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{limited, start_with};
 
@@ -113,5 +114,29 @@ async fn an_answer_whose_source_hangs_is_broken_off() {
     server.until(&limited("source_stall_timeout"), 1.0).await;
     server.until("tenfold_http_bodies_failed_total{route=\"/hangs\"}", 1.0).await;
     server.until("tenfold_http_in_flight", 0.0).await;
+    server.until("tenfold_http_bytes_in_flight", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_refused_and_the_connection_ended() {
+    let server = start_with(routes(), |settings| settings.body_max = ByteSize::kib(64));
+    let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let endless = tokio::spawn(async move {
+        let head = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+        write.write_all(head.as_bytes()).await?;
+        let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+        loop {
+            write.write_all(chunk.as_bytes()).await?;
+        }
+    });
+    let mut client = Client::over(tokio::io::join(read, tokio::io::sink()));
+    let answer = client.read_response().await.unwrap();
+    assert_eq!(problem(&answer), (413, "/problems/body_too_large".to_owned()));
+    // Somebody who goes on all the same is not listened to for ever.
+    let stopped: std::io::Result<()> =
+        tokio::time::timeout(crate::support::PATIENCE, endless).await.unwrap().unwrap();
+    assert!(stopped.is_err());
+    server.until("tenfold_http_connections", 0.0).await;
     server.until("tenfold_http_bytes_in_flight", 0.0).await;
 }
