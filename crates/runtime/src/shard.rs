@@ -119,7 +119,7 @@ impl Shards {
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .build()?;
         let handle = ShardHandle::new(shard, runtime.handle().clone(), registry);
-        handle.spawn(heartbeat::beat(handle.clone(), heartbeat::lag(shard, registry)));
+        handle.spawn(heartbeat::beat(handle.clone(), heartbeat::Lag::new(shard, registry)));
 
         let (stop, stopped) = oneshot::channel();
         let (ends, ended) = oneshot::channel::<()>();

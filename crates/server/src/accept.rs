@@ -1,5 +1,4 @@
-//! Takes connections out of the kernel's queue, as many as there is room for, and gives each to
-//! the shard that has the fewest.
+//! Takes connections out of the kernel's queue, as many as there is room for.
 
 use std::error::Error;
 use std::io;
@@ -14,12 +13,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connection::Connections;
+use crate::handover::Handover;
 use crate::metrics::AcceptMetrics;
 use crate::per_address::PerAddress;
-use crate::socket::Place;
-
-/// A shard whose event loop is this late gets no new connection while another one is well.
-const LAG_MAX: Duration = Duration::from_millis(100);
+use crate::proxies::Proxies;
 
 /// How long the end of accepting looks for the next one in the kernel's queue, and in all: under
 /// a stream of new connections the queue is never empty.
@@ -40,9 +37,10 @@ pub(crate) struct Shard {
 /// Takes connections out of the kernel's queue.
 pub(crate) struct Acceptor {
     pub(crate) listener: TcpListener,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) handover: Handover,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) per_address: PerAddress,
+    pub(crate) proxies: Proxies,
     pub(crate) metrics: AcceptMetrics,
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -53,10 +51,19 @@ impl Acceptor {
         let mut stopped = self.stopped.clone();
         tokio::select! {
             () = self.accept() => {}
+            () = self.handover.look_after() => {}
             // An error means that the server is gone, which stops it as well.
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         self.empty_queue().await;
+        drop(stopped);
+        // Those who came last may have been given to a shard that stalls. Ends with the server.
+        self.close().look_after().await;
+    }
+
+    /// Nobody comes any more.
+    fn close(self) -> Handover {
+        self.handover
     }
 
     /// Lets in one after the other, for ever.
@@ -115,15 +122,18 @@ impl Acceptor {
     }
 
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
-        let Some(one_of_address) = self.per_address.connect(peer.ip()) else {
-            // Closed unread: an answer would cost more than one who asks for so many is worth.
-            return self.metrics.address.increment();
+        let address = peer.ip().to_canonical();
+        // A proxy's address is no client's. Whom it introduces is counted when it has.
+        let one_of_address = if self.proxies.trust(address) {
+            None
+        } else {
+            let Some(one_of_address) = self.per_address.connect(address) else {
+                // Closed unread: an answer would cost more than one who asks for so many is worth.
+                return self.metrics.address.increment();
+            };
+            Some(one_of_address)
         };
-        let least = |shard: &&Shard| (shard.handle.lag() > LAG_MAX, shard.handle.connections());
-        let Some(shard) = self.shards.iter().min_by_key(least) else { return };
-        let on_its_shard = shard.handle.connect();
-        let place = Place::take(permit, one_of_address, on_its_shard, shard.open.clone());
-        shard.handle.spawn(shard.connections.clone().serve(stream, place));
+        self.handover.give(stream, address, permit, one_of_address);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One line per request with the words of pino-http, for those requests that the settings ask for.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{Method, StatusCode, Uri};
@@ -12,11 +13,18 @@ use crate::metrics::Ending;
 pub(crate) struct AccessLog {
     requests: RequestLines,
     slow: Duration,
+    /// Who asks; nobody yet for the log as a whole.
+    client: Option<IpAddr>,
 }
 
 impl AccessLog {
     pub(crate) fn new(settings: &LogSettings) -> AccessLog {
-        AccessLog { requests: settings.requests, slow: settings.slow_request }
+        AccessLog { requests: settings.requests, slow: settings.slow_request, client: None }
+    }
+
+    /// The log as a request of that client sees it.
+    pub(crate) fn of(self, client: IpAddr) -> AccessLog {
+        AccessLog { client: Some(client), ..self }
     }
 
     pub(crate) fn wants(self, status: StatusCode, ending: Ending, took: Duration) -> bool {
@@ -49,6 +57,7 @@ impl AccessLog {
             method = method.as_str(),
             url = uri.path(),
             statusCode = status.as_u16(),
+            remoteAddress = self.client.map(tracing::field::display),
             // Milliseconds, as pino-http has it.
             responseTime = took.as_micros() as f64 / 1000.0,
             "{message}"
@@ -62,7 +71,11 @@ mod tests {
 
     #[test]
     fn slow_and_failed_are_just_those() {
-        let log = AccessLog { requests: RequestLines::SlowAndFailed, slow: Duration::from_secs(1) };
+        let log = AccessLog {
+            requests: RequestLines::SlowAndFailed,
+            slow: Duration::from_secs(1),
+            client: None,
+        };
         let quick = Duration::from_millis(5);
         assert!(!log.wants(StatusCode::OK, Ending::Complete, quick));
         assert!(!log.wants(StatusCode::NOT_FOUND, Ending::Complete, quick));

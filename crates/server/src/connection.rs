@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpStream as StdTcpStream;
+use std::net::{IpAddr, TcpStream as StdTcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,18 +18,21 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tenfold_context::Moment;
+use tenfold_context::{Deadline, Moment};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{self, Activity, Lifetime, Patience, Stage, Verdict};
+use crate::caller::Peer;
 use crate::drain::{self, Phase};
 use crate::metrics::{Cut, ShardMetrics};
+use crate::per_address::PerAddress;
 use crate::pipeline::Pipeline;
+use crate::proxies::{IntroductionError, Proxies, introduced};
 use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
 use crate::streams::Streams;
+use crate::tls::{HandshakeError, Handshakes};
 use crate::wire::HeadLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
@@ -56,7 +59,9 @@ const PRESSED_STALL: Duration = Duration::from_secs(5);
 /// What the connections of one shard share.
 pub(crate) struct Connections {
     http: Builder<Streams>,
-    tls: Option<TlsAcceptor>,
+    handshakes: Option<Handshakes>,
+    proxies: Proxies,
+    per_address: PerAddress,
     patience: Patience,
     lifetime: Lifetime,
     head: HeadLimits,
@@ -68,14 +73,17 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(
         settings: &ServerSettings,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        handshakes: Option<Handshakes>,
+        per_address: PerAddress,
         pipeline: Pipeline,
         metrics: Arc<ShardMetrics>,
         phase: watch::Receiver<Phase>,
     ) -> Connections {
         Connections {
             http: http(settings),
-            tls: tls.map(TlsAcceptor::from),
+            handshakes,
+            proxies: Proxies::new(settings),
+            per_address,
             patience: Patience {
                 first_request: settings.first_request_timeout,
                 header: settings.header_timeout,
@@ -95,17 +103,22 @@ impl Connections {
     }
 
     /// Serves a connection to its end. Runs on the shard whose it is.
-    pub(crate) async fn serve(self: Arc<Connections>, stream: StdTcpStream, place: Place) {
+    pub(crate) async fn serve(
+        self: Arc<Connections>,
+        stream: StdTcpStream,
+        address: IpAddr,
+        place: Place,
+    ) {
         let lifetime = self.lifetime.by_chance();
         let activity = Arc::new(Activity::opened(Moment::now(), lifetime));
-        let socket = match self.open(stream, place, &activity).await {
-            Ok(socket) => socket,
+        let (socket, peer) = match self.open(stream, address, place, &activity).await {
+            Ok(opened) => opened,
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "handshake failed");
-                return self.metrics.cut(Cut::Handshake);
+                tracing::debug!(error = &error as &dyn std::error::Error, "connection not opened");
+                return error.cut().into_iter().for_each(|cut| self.metrics.cut(cut));
             }
         };
-        if let Err(cut) = self.http(socket, activity).await {
+        if let Err(cut) = self.http(socket, activity, Arc::new(peer)).await {
             self.metrics.cut(cut);
         }
     }
@@ -113,19 +126,32 @@ impl Connections {
     async fn open(
         &self,
         stream: StdTcpStream,
-        place: Place,
+        address: IpAddr,
+        mut place: Place,
         activity: &Arc<Activity>,
-    ) -> io::Result<Socket> {
+    ) -> Result<(Socket, Peer), OpenError> {
         let (activity, metrics) = (activity.clone(), self.metrics.clone());
         // An answer must not wait in the kernel for the next one.
         stream.set_nodelay(true)?;
-        let stream = TcpStream::from_std(stream)?;
-        let Some(tls) = &self.tls else {
-            return Ok(Socket::clear(stream, place, self.head, activity, metrics));
+        let mut stream = TcpStream::from_std(stream)?;
+        let mut peer = Peer { address, certificate: None };
+        let deadline = Deadline::after(self.patience.first_request);
+        if self.proxies.introduce(address) {
+            let introduced = introduced(&mut stream, deadline).await;
+            self.metrics.introduced(&introduced);
+            if let Some(client) = introduced? {
+                let one_of_address = self.per_address.connect(client);
+                place.belongs_to(one_of_address.ok_or(OpenError::TooMany { address: client })?);
+                peer.address = client;
+            }
+        }
+        let Some(handshakes) = &self.handshakes else {
+            return Ok((Socket::clear(stream, place, self.head, activity, metrics), peer));
         };
-        let handshake = tokio::time::timeout(self.patience.first_request, tls.accept(stream));
-        let stream = handshake.await.map_err(io::Error::other)??;
-        Ok(Socket::tls(stream, place, self.head, activity, metrics))
+        let stream = handshakes.shake(stream, deadline).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        peer.certificate = shown.map(|certificate| certificate.clone().into_owned());
+        Ok((Socket::tls(stream, place, self.head, activity, metrics), peer))
     }
 
     /// How long the readers on a connection may make us wait, as things are. Those who do so for
@@ -141,11 +167,17 @@ impl Connections {
         Patience { stall: self.patience.stall.min(PRESSED_STALL), ..self.patience }
     }
 
-    async fn http(&self, socket: Socket, activity: Arc<Activity>) -> Result<(), Cut> {
+    async fn http(
+        &self,
+        socket: Socket,
+        activity: Arc<Activity>,
+        peer: Arc<Peer>,
+    ) -> Result<(), Cut> {
         let service = {
             let (pipeline, activity) = (self.pipeline.clone(), activity.clone());
             service_fn(move |request: Request<Incoming>| {
-                pipeline.clone().answer(request, &activity).map(Ok::<_, Infallible>)
+                let answer = pipeline.clone().answer(request, &activity, peer.clone());
+                answer.map(Ok::<_, Infallible>)
             })
         };
         let io = TokioIo::new(socket);
@@ -216,6 +248,31 @@ impl Connections {
                     }
                 },
             }
+        }
+    }
+}
+
+/// Why a connection did not come as far as HTTP.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Introduction(#[from] IntroductionError),
+    #[error("{address} has as many connections as it may have")]
+    TooMany { address: IpAddr },
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl OpenError {
+    fn cut(&self) -> Option<Cut> {
+        match self {
+            // It was the client who ended it.
+            OpenError::Socket(_) => None,
+            OpenError::Introduction(_) => Some(Cut::Proxy),
+            OpenError::TooMany { .. } => Some(Cut::Address),
+            OpenError::Handshake(_) => Some(Cut::Handshake),
         }
     }
 }

@@ -2,14 +2,16 @@
 //! no two cores write the same cache line.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tenfold_overload::{Entrance, Refusal};
-use tenfold_telemetry::metrics::{Counter, Gauge, Histogram, Registry};
+use tenfold_telemetry::metrics::{Counter, Family, Gauge, Histogram, Registry};
 
 use crate::bytes_in_flight::BytesInFlight;
+use crate::proxies::IntroductionError;
 use crate::wire::Fault;
 
 /// The metrics of one shard.
@@ -19,6 +21,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) in_flight: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    introductions: Family<Counter>,
     refused: [(&'static str, Counter); Refusal::REASONS.len()],
     /// Everything that was refused or ended because of a limit, by its reason.
     limited: Vec<(&'static str, Counter)>,
@@ -30,6 +33,10 @@ pub(crate) struct ShardMetrics {
 /// Why a connection was ended before its client wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
+    /// A trusted proxy did not introduce its client.
+    Proxy,
+    /// Whom a proxy introduced had all the connections that one address may have.
+    Address,
     /// TLS did not come about.
     Handshake,
     /// It did not send a whole request in time.
@@ -51,7 +58,9 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 9] = [
+    const ALL: [Cut; 11] = [
+        Cut::Proxy,
+        Cut::Address,
         Cut::Handshake,
         Cut::Silent,
         Cut::Stalled,
@@ -65,6 +74,8 @@ impl Cut {
 
     pub(crate) const fn reason(self) -> &'static str {
         match self {
+            Cut::Proxy => "proxy",
+            Cut::Address => "connections_per_address_max",
             Cut::Handshake => "handshake",
             Cut::Silent => "silent",
             Cut::Stalled => "stalled",
@@ -115,6 +126,11 @@ impl ShardMetrics {
                 "Connections that are open.",
                 &[],
             ),
+            introductions: registry.family(
+                "tenfold_proxy_headers_total",
+                "Connections of server.proxies by what their PROXY header said: of a client, of the proxy itself, or wrong, late or ended.",
+                &["outcome"],
+            ),
             refused: Refusal::REASONS.map(|reason| {
                 counter(
                     "tenfold_http_refused_total",
@@ -130,6 +146,16 @@ impl ShardMetrics {
     pub(crate) fn refused(&self, refusal: Refusal) {
         count(&self.refused, refusal.reason());
         count(&self.limited, refusal.reason());
+    }
+
+    /// A connection of a trusted proxy began.
+    pub(crate) fn introduced(&self, introduced: &Result<Option<IpAddr>, IntroductionError>) {
+        let outcome = match introduced {
+            Ok(Some(_)) => "client",
+            Ok(None) => "itself",
+            Err(error) => error.outcome(),
+        };
+        self.introductions.with(&[outcome]).increment();
     }
 
     pub(crate) fn cut(&self, cut: Cut) {
@@ -205,7 +231,7 @@ impl ShardMetrics {
 /// has that one's name.
 fn limits() -> impl Iterator<Item = &'static str> {
     let requests = ["request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
-    let connections = ["bytes_in_flight_max", "connections_per_address_max"];
+    let connections = ["bytes_in_flight_max"];
     (Cut::ALL.into_iter().map(Cut::reason))
         .chain(Fault::REASONS)
         .chain(Refusal::REASONS)
@@ -267,6 +293,8 @@ pub(crate) struct AcceptMetrics {
     pub(crate) failed: Counter,
     /// Its address had all the connections that one may have. Nobody else has to wait for that.
     pub(crate) address: Counter,
+    /// A shard stalled before it had begun with a connection, and another one took it.
+    pub(crate) moved: Counter,
 }
 
 impl AcceptMetrics {
@@ -282,6 +310,11 @@ impl AcceptMetrics {
             full: paused("connections_max"),
             failed: paused("system"),
             address: limited(registry, "connections_per_address_max"),
+            moved: registry.counter(
+                "tenfold_http_connections_moved_total",
+                "Connections that another shard took, because theirs stalled before it began with them.",
+                &[],
+            ),
         }
     }
 }

@@ -23,9 +23,12 @@ use tower_service::Service;
 use crate::access_log::AccessLog;
 use crate::activity::Activity;
 use crate::bytes_in_flight::BytesInFlight;
+use crate::caller::{Caller, Peer};
+use crate::event_stream::{Draining, ends_with_drain};
 use crate::exchange::{AnswerBody, AnswerLimits, Exchange};
-use crate::extract::{Resources, Shared};
+use crate::extract::{Resources, Shared, Within};
 use crate::metrics::ShardMetrics;
+use crate::proxies::Proxies;
 use crate::request_body::{BodyLimits, BodyState, Progress, RequestBody};
 use crate::respond::{Error, Failure};
 use crate::route::NoteRoute;
@@ -46,6 +49,15 @@ pub struct App {
     pub resources: Resources,
 }
 
+/// What the pipelines of all shards share.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    /// All stand at the same door.
+    pub(crate) door: Entrance,
+    pub(crate) bytes: BytesInFlight,
+    pub(crate) draining: Draining,
+}
+
 /// The way of a request through one shard.
 pub(crate) struct Pipeline {
     request_timeout: Duration,
@@ -59,6 +71,7 @@ pub(crate) struct Pipeline {
     door: Entrance,
     metrics: Arc<ShardMetrics>,
     access_log: AccessLog,
+    proxies: Proxies,
     shared: Arc<Shared>,
     router: Router,
 }
@@ -67,11 +80,11 @@ impl Pipeline {
     pub(crate) fn new(
         app: App,
         settings: &ServerSettings,
-        door: Entrance,
-        bytes: BytesInFlight,
+        process: Process,
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Pipeline {
+        let Process { door, bytes, draining } = process;
         Pipeline {
             request_timeout: settings.request_timeout,
             head: HeadLimits::of(settings),
@@ -86,7 +99,8 @@ impl Pipeline {
             door,
             metrics,
             access_log,
-            shared: Arc::new(Shared { resources: app.resources }),
+            proxies: Proxies::new(settings),
+            shared: Arc::new(Shared { resources: app.resources, draining }),
             router: app.router.layer(NoteRoute),
         }
     }
@@ -107,28 +121,33 @@ impl Pipeline {
         self: Arc<Pipeline>,
         request: Request<Incoming>,
         activity: &Arc<Activity>,
+        peer: Arc<Peer>,
     ) -> impl Future<Output = http::Response<AnswerBody>> + Send + use<> {
+        // Whom limits and logs go by.
+        let address = self.proxies.client(peer.address, request.headers());
+        let caller = Caller { address, peer };
         // Named, and given a deadline and a class: everything inside asks the context.
         let context = self.context(&request);
         // In flight until the last byte of the answer, and measured whatever becomes of it.
-        let (metrics, access_log) = (self.metrics.clone(), self.access_log);
+        let (metrics, access_log) = (self.metrics.clone(), self.access_log.of(address));
         let exchange = Exchange::begin(context.clone(), &request, activity, metrics, access_log);
         if request.version() == Version::HTTP_2 {
             Streams::next_is(activity, exchange.place());
         }
-        self.steps(request, context, exchange)
+        self.steps(request, caller, context, exchange)
     }
 
     async fn steps(
         self: Arc<Pipeline>,
         request: Request<Incoming>,
+        caller: Caller,
         context: Context,
         exchange: Exchange,
     ) -> http::Response<AnswerBody> {
         // The context is the current one for all that follows, log lines included.
         let steps = async {
             // A panic costs its own request only: the connection and its other requests go on.
-            let inside = AssertUnwindSafe(self.inside(request, &context, &exchange));
+            let inside = AssertUnwindSafe(self.inside(request, caller, &context, &exchange));
             let answer = match inside.catch_unwind().await {
                 Ok(answer) => answer,
                 Err(panic) => Err(Failure::Panicked(panic).into()),
@@ -145,6 +164,7 @@ impl Pipeline {
     async fn inside(
         &self,
         request: Request<Incoming>,
+        caller: Caller,
         context: &Context,
         exchange: &Exchange,
     ) -> Result<Response, Error> {
@@ -159,7 +179,7 @@ impl Pipeline {
         let permit = self.door.enter(context).await;
         exchange.hold(permit.inspect_err(|refusal| self.metrics.refused(*refusal))?);
         // Nobody waits for an answer after the deadline, so nobody works on it either.
-        let routed = self.route(request);
+        let routed = self.route(request, caller);
         let routed = tokio::time::timeout_at(context.deadline().instant(), routed).await;
         let awaits_client = |body: &Arc<BodyState>| body.progress() == Progress::Clients;
         let answer = match routed {
@@ -218,9 +238,10 @@ impl Pipeline {
         Ok((request, Some(state)))
     }
 
-    async fn route(&self, mut request: Request<Body>) -> Result<Response, Error> {
+    async fn route(&self, mut request: Request<Body>, caller: Caller) -> Result<Response, Error> {
         // What handlers ask for in their arguments is found here.
-        request.extensions_mut().insert(self.shared.clone());
+        let shared = self.shared.clone();
+        request.extensions_mut().insert(Within { shared, caller });
         let accepted = request.headers().get(ACCEPT_ENCODING).filter(|_| self.compress).cloned();
         // The service's own routes, which fail only by answering.
         let Ok(response) = self.router.clone().call(request).await;
@@ -229,7 +250,8 @@ impl Pipeline {
             // requests for anything else do not carry its state.
             return Box::pin(stream::begin(response, accepted)).await;
         }
-        Ok(response)
+        // What has no end of its own has one in the drain.
+        Ok(ends_with_drain(response, &self.shared.draining))
     }
 
     /// Where a body came to no good end it is counted, and the answer says so, unless a handler

@@ -2,10 +2,17 @@
 //! connection or a request meets is here.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tenfold_config::{ByteSize, at_most, between};
+
+use crate::proxies::{ForwardedBy, Network};
+use crate::tls::ClientCertificates;
+
+/// The port of https.
+const HTTPS: NonZeroU16 = NonZeroU16::new(443).expect("443 is not 0");
 
 /// The longest time that any of these may be: who needs a longer one does not want a limit.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -15,10 +22,41 @@ tenfold_config::settings! {
     pub struct ServerSettings in "server" {
         /// Address and port on which requests come in.
         pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
-        /// Certificate chain in PEM; with it and `tls_key` the port speaks TLS.
+        /// Certificate chain in PEM; with it and `tls_key` the port speaks TLS. All files of TLS
+        /// may be exchanged while the service runs; a set that is no good changes nothing.
         pub tls_certificate: Option<PathBuf> = None,
         /// Private key of the certificate, in PEM.
         pub tls_key: Option<PathBuf> = None,
+        /// Certificate chains in PEM for further names, each with its key at the same place in
+        /// `tls_more_keys`. The name that a client asks for chooses among all of them; who asks
+        /// for none of their names gets `tls_certificate`.
+        pub tls_more_certificates: Vec<PathBuf> = Vec::new(),
+        /// Private keys of `tls_more_certificates`, in PEM.
+        pub tls_more_keys: Vec<PathBuf> = Vec::new(),
+        /// Whether clients show a certificate of their own: "optional" lets in who shows none.
+        pub tls_clients: ClientCertificates = ClientCertificates::None,
+        /// Certificates in PEM of the authorities that sign those of clients.
+        pub tls_client_authorities: Option<PathBuf> = None,
+        /// How often the files of TLS are looked at for a change. SIGHUP has them read at once.
+        #[check(between(Duration::from_millis(10), LONGEST))]
+        pub tls_reload_interval: Duration = Duration::from_secs(10),
+        /// TLS handshakes that have answered their client and wait for it. One more ends the one
+        /// that has waited longest, so that clients which stall keep nobody out.
+        #[check(between(1, 100_000))]
+        pub tls_handshakes_max: usize = 1_000,
+        /// Address and port for cleartext requests, which are all sent to https (308) if the
+        /// certificates hold for the host they ask for.
+        pub redirect_listen: Option<SocketAddr> = None,
+        /// The port that those are sent to: the one that clients see.
+        pub redirect_port: NonZeroU16 = HTTPS,
+        /// Networks of the load balancers and proxies in front of the service. Who the client is,
+        /// they are believed and nobody else.
+        pub proxies: Vec<Network> = Vec::new(),
+        /// Whether their connections begin with a PROXY header of version 2. One without a good
+        /// header is closed then.
+        pub proxy_protocol: bool = false,
+        /// The header of their requests that tells who the client is.
+        pub proxy_header: ForwardedBy = ForwardedBy::None,
         /// Connections open at once, or fewer where the system's limit of open files is lower.
         /// The next one is not accepted: it waits in the kernel, where it costs nothing.
         #[check(between(1, 1_000_000))]
@@ -52,7 +90,8 @@ tenfold_config::settings! {
         /// Time a request may take until its answer begins; then it is 504.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub request_timeout: Duration = Duration::from_secs(10),
-        /// Time from a connection's first byte to its first whole request head, TLS included.
+        /// Time from a connection's first byte to its first whole request head, TLS and
+        /// the PROXY header included.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub first_request_timeout: Duration = Duration::from_secs(10),
         /// Time a request's head may take on HTTP/1.1 from its first byte to its last; then it
@@ -116,6 +155,11 @@ tenfold_config::settings! {
         /// Time that running requests have to finish once no more are accepted.
         #[check(at_most(LONGEST))]
         pub drain_timeout: Duration = Duration::from_secs(30),
+        /// Time that a stream of events (`text/event-stream`) may go on then, at most four fifths
+        /// of `drain_timeout`. It ends between two events, and its client comes back by itself, to
+        /// another instance. Streams that come to an end of their own need long enough for it.
+        #[check(at_most(LONGEST))]
+        pub drain_events_timeout: Duration = Duration::from_secs(10),
     }
 }
 

@@ -29,7 +29,7 @@ use crate::wire::{Fault, HeadLimits, Wire, hypers_answer, hypers_fault, own_answ
 #[derive(Debug)]
 pub(crate) struct Place {
     _one_of_all: OwnedSemaphorePermit,
-    _one_of_address: OneOfAddress,
+    _one_of_address: Option<OneOfAddress>,
     _on_its_shard: Connected,
     open: Gauge,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn take(
         one_of_all: OwnedSemaphorePermit,
-        one_of_address: OneOfAddress,
+        one_of_address: Option<OneOfAddress>,
         on_its_shard: Connected,
         open: Gauge,
     ) -> Place {
@@ -48,6 +48,19 @@ impl Place {
             _on_its_shard: on_its_shard,
             open,
         }
+    }
+
+    /// The connection goes to another shard.
+    pub(crate) fn moves(&mut self, on_its_shard: Connected, open: Gauge) {
+        open.increment();
+        self.open.decrement();
+        self._on_its_shard = on_its_shard;
+        self.open = open;
+    }
+
+    /// The connection is that of another address than the one it came from.
+    pub(crate) fn belongs_to(&mut self, one_of_address: OneOfAddress) {
+        self._one_of_address = Some(one_of_address);
     }
 }
 

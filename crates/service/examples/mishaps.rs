@@ -15,12 +15,18 @@ fn routes() -> Router {
     Router::new()
         .route("/", get(async || "all is well"))
         .route("/panic", get(panics))
+        .route("/task-panics", get(task_panics))
         .route("/waits", get(waits))
         .route("/blocks", get(blocks))
 }
 
 async fn panics() {
     panic!("on purpose");
+}
+
+/// Nobody waits for the task, so nobody hears of its end but the log.
+async fn task_panics() {
+    tokio::spawn(async { panic!("in a task, on purpose") });
 }
 
 /// Never answers by itself, but gives way at each deadline.

@@ -22,6 +22,23 @@ async fn a_panic_is_a_500_and_the_service_lives_on() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_task_of_its_own_is_logged_and_counted() {
+    let service = Service::start(&["runtime.shards=1"]).await;
+    for _ in 0..2 {
+        assert_eq!(get(service.address, "/task-panics").await.unwrap().status, 200);
+    }
+    // The second answer came after the first task, on the one shard that there is.
+    let metrics = get(service.admin, "/metrics").await.unwrap().text();
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("tenfold_panics_total "));
+    assert!(counted.unwrap().parse::<f64>().unwrap() >= 1.0, "{metrics}");
+    assert_eq!(get(service.address, "/").await.unwrap().text(), "all is well");
+    service.program.signal("TERM");
+    let output = service.program.end().await;
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout.matches("in a task, on purpose").count(), 2);
+}
+
+#[tokio::test]
 async fn what_it_is_and_how_it_is_set_can_be_asked() {
     let service = Service::start(&["log.slow_request=7s"]).await;
     let build = get(service.admin, "/buildinfo").await.unwrap().json();
