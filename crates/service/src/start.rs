@@ -47,7 +47,9 @@ pub(crate) async fn start(
         Err(failed) => {
             let part = failed.part.unwrap_or("service");
             failed.error.map_or(Ok(None), |error| {
-                tracing::error!(part, "part could not be started");
+                // The error itself is told by whoever gets it; where that is a person at a terminal,
+                // this line of a log would only be in the way.
+                tracing::info!(part, "part could not be started");
                 Err(error)
             })
         }
