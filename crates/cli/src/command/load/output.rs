@@ -92,13 +92,12 @@ fn compare(comparison: &Comparison, screen: &mut Screen) {
     for caveat in &comparison.caveats {
         screen.say(caveat);
     }
-    let column = |head, width, spare| Column { head, width, spare };
     let mut table = Table::new([
-        column("", 0, 0),
-        column("then", 11, 0),
-        column("now", 11, 0),
-        column("change", 8, 1),
-        column("", 7, 0),
+        Column::new("", 0, 0),
+        Column::new("then", 11, 0),
+        Column::new("now", 11, 0),
+        Column::new("change", 8, 1),
+        Column::new("", 7, 0),
     ]);
     for change in &comparison.changes {
         table.row([

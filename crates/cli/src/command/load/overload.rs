@@ -331,16 +331,15 @@ fn table(seen: &OverloadReport, screen: &mut Screen) {
         latencies.as_ref().map_or("-".to_owned(), |one| format!("{:.1} ms", of(one)))
     };
     screen.say("");
-    let column = |head, width, spare| Column { head, width, spare };
     let mut table = Table::new([
-        column("load", 7, 0),
-        column("offered/s", 11, 3),
-        column("good/s", 9, 0),
-        column("÷ peak", 7, 0),
-        column("p50", 11, 4),
-        column("p99", 11, 1),
-        column("not good", 9, 2),
-        column("", 0, 0),
+        Column::new("load", 7, 0),
+        Column::new("offered/s", 11, 3),
+        Column::new("good/s", 9, 0),
+        Column::new("÷ peak", 7, 0),
+        Column::new("p50", 11, 4),
+        Column::new("p99", 11, 1),
+        Column::new("not good", 9, 2),
+        Column::new("", 0, 0),
     ]);
     for phase in &seen.phases {
         let not_good = match phase.intended {

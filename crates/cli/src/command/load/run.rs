@@ -106,14 +106,13 @@ fn summary(outcome: &Outcome, screen: &mut Screen) {
     let classes = classes.map(|(index, name)| (name.as_str(), outcome.record.class(index)));
     let mut rows: Vec<_> = if outcome.classes.len() > 1 { classes.collect() } else { Vec::new() };
     rows.push(("all", total.clone()));
-    let column = |head, width, spare| Column { head, width, spare };
     let mut table = Table::new([
-        column("", NAME, 0),
-        column("requests", COUNT, 1),
-        column("good", 8, 0),
-        column("p50", 10, 3),
-        column("p99", 10, 0),
-        column("p99.9", 10, 2),
+        Column::new("", NAME, 0),
+        Column::new("requests", COUNT, 1),
+        Column::new("good", 8, 0),
+        Column::new("p50", 10, 3),
+        Column::new("p99", 10, 0),
+        Column::new("p99.9", 10, 2),
     ]);
     for (name, seen) in rows {
         let latencies_us = seen.latencies_us(&[Ending::Good, Ending::Slow]);

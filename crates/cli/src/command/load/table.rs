@@ -11,11 +11,18 @@ const INDENT: usize = 2;
 /// One column. The first is the names of the rows.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
-    pub(super) head: &'static str,
+    head: &'static str,
     /// Its width where there is room.
-    pub(super) width: usize,
+    width: usize,
     /// Which is left out first where there is none: the highest. 0 stays.
-    pub(super) spare: u8,
+    spare: u8,
+}
+
+impl Column {
+    /// A heading, its width, and how soon it may be left out.
+    pub(super) fn new(head: &'static str, width: usize, spare: u8) -> Column {
+        Column { head, width, spare }
+    }
 }
 
 pub(super) struct Table<const N: usize> {
@@ -104,12 +111,11 @@ mod tests {
     use super::*;
 
     fn table(name: &str) -> Table<4> {
-        let column = |head, width, spare| Column { head, width, spare };
         let mut table = Table::new([
-            column("", 8, 0),
-            column("good/s", 9, 0),
-            column("p50", 9, 2),
-            column("p99", 9, 1),
+            Column::new("", 8, 0),
+            Column::new("good/s", 9, 0),
+            Column::new("p50", 9, 2),
+            Column::new("p99", 9, 1),
         ]);
         table.row([name, "1200", "1.2 ms", "33.0 ms"].map(str::to_owned));
         table
