@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::floor::{LOAD_CORE, SERVICE_CORE, Service, fill_with, floor, store};
+use super::floor::{Service, fill_with, floor, store};
+use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build};
 use super::{Bar, Report, cpu_time, interleave, median, pin, spread};
 use crate::{Error, Outcome};

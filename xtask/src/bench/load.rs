@@ -16,18 +16,11 @@ mod limit;
 mod rate;
 mod stall;
 // Those who offer load.
-mod h2load;
 mod oha;
-mod ours;
 // What the questions share.
 mod halving;
 mod servers;
 mod turn;
-
-/// What answers, and Postgres beside it.
-const SERVER_CORE: usize = 0;
-
-const GENERATOR_CORE: usize = 1;
 
 /// Measures the generator of load.
 #[derive(Debug, Parser)]
