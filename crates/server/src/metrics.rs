@@ -230,7 +230,8 @@ impl ShardMetrics {
 /// Every reason for which something is refused or ended. Where it is a limit of the settings, it
 /// has that one's name.
 fn limits() -> impl Iterator<Item = &'static str> {
-    let requests = ["request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
+    let requests =
+        ["allowed_hosts", "request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
     let connections = ["bytes_in_flight_max"];
     (Cut::ALL.into_iter().map(Cut::reason))
         .chain(Fault::REASONS)

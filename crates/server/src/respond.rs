@@ -33,6 +33,7 @@ pub(crate) enum Failure {
     MethodNotAllowed,
     MethodUnknown,
     MediaType,
+    Misdirected,
     BodyTooLarge { bytes_max: u64 },
     BodyTooSlow,
     NoRoom,
@@ -68,6 +69,11 @@ impl From<Failure> for Error {
                 "no path of this service takes this method",
             ),
             Failure::MediaType => problem(
+            Failure::Misdirected => problem(
+                Status::MISDIRECTED_REQUEST,
+                "misdirected",
+                "this server does not answer for that host",
+            ),
                 Status::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "the body must be JSON, with content-type: application/json",

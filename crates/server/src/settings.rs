@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tenfold_config::{ByteSize, at_most, between};
 
+use crate::hosts::Host;
 use crate::proxies::{ForwardedBy, Network};
 use crate::tls::ClientCertificates;
 
@@ -57,6 +58,9 @@ tenfold_config::settings! {
         pub proxy_protocol: bool = false,
         /// The header of their requests that tells who the client is.
         pub proxy_header: ForwardedBy = ForwardedBy::None,
+        /// Hosts that requests may be for: names, `*.example.org` for all names below one, and IP
+        /// addresses, without ports; a request for another is 421. Empty means that all may.
+        pub allowed_hosts: Vec<Host> = Vec::new(),
         /// Connections open at once, or fewer where the system's limit of open files is lower.
         /// The next one is not accepted: it waits in the kernel, where it costs nothing.
         #[check(between(1, 1_000_000))]

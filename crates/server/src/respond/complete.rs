@@ -34,6 +34,7 @@ pub(crate) fn complete(response: Response, method: &Method, uri: &Uri) -> Respon
         StatusCode::NOT_FOUND => Failure::NothingHere.into(),
         StatusCode::METHOD_NOT_ALLOWED if !is_known(method) => Failure::MethodUnknown.into(),
         StatusCode::METHOD_NOT_ALLOWED => Failure::MethodNotAllowed.into(),
+        StatusCode::MISDIRECTED_REQUEST => Failure::Misdirected.into(),
         other => bare_status(other),
     };
     let (status, json) = failure.to_wire(Context::current().as_ref());
@@ -93,7 +94,6 @@ fn bare_status(status: StatusCode) -> Error {
             ("unsupported_media_type", "the body has a form that is not taken here")
         }
         Status::RANGE_NOT_SATISFIABLE => ("range_not_satisfiable", "there is no such part of it"),
-        Status::MISDIRECTED_REQUEST => ("misdirected", "this server does not answer for that host"),
         Status::UNPROCESSABLE_ENTITY => ("invalid", "the input is not valid"),
         Status::UPGRADE_REQUIRED => ("upgrade_required", "this needs another protocol"),
         Status::PRECONDITION_REQUIRED => ("precondition_required", "this needs a condition"),

@@ -10,6 +10,7 @@ mod conformance;
 mod drain;
 mod drain_load;
 mod extract;
+mod hosts;
 mod http2_frames;
 mod layers;
 mod limits;

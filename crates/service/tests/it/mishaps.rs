@@ -39,6 +39,17 @@ async fn a_panic_in_a_task_of_its_own_is_logged_and_counted() {
 }
 
 #[tokio::test]
+async fn the_admin_port_answers_for_every_host() {
+    let service = Service::start(&["server.allowed_hosts=example.org"]).await;
+    assert_eq!(get(service.address, "/").await.unwrap().status, 421);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(get(service.admin, path).await.unwrap().status, 200, "{path}");
+    }
+    service.program.signal("TERM");
+    service.program.end().await;
+}
+
+#[tokio::test]
 async fn what_it_is_and_how_it_is_set_can_be_asked() {
     let service = Service::start(&["log.slow_request=7s"]).await;
     let build = get(service.admin, "/buildinfo").await.unwrap().json();
