@@ -2,6 +2,7 @@
 //! what went wrong and what to do about it, and nothing that strangers should not know.
 
 mod complete;
+mod rejection;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -32,8 +33,8 @@ pub(crate) enum Failure {
     NothingHere,
     MethodNotAllowed,
     MethodUnknown,
-    MediaType,
     Misdirected,
+    MediaType,
     BodyTooLarge { bytes_max: u64 },
     BodyTooSlow,
     NoRoom,
@@ -68,12 +69,12 @@ impl From<Failure> for Error {
                 "method_unknown",
                 "no path of this service takes this method",
             ),
-            Failure::MediaType => problem(
             Failure::Misdirected => problem(
                 Status::MISDIRECTED_REQUEST,
                 "misdirected",
                 "this server does not answer for that host",
             ),
+            Failure::MediaType => problem(
                 Status::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "the body must be JSON, with content-type: application/json",
