@@ -33,7 +33,7 @@ use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
 use crate::streams::Streams;
 use crate::tls::{HandshakeError, Handshakes};
-use crate::wire::HeadLimits;
+use crate::wire::WireLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -63,8 +63,9 @@ pub(crate) struct Connections {
     proxies: Proxies,
     per_address: PerAddress,
     patience: Patience,
+    upgraded_idle_max: Duration,
     lifetime: Lifetime,
-    head: HeadLimits,
+    wire: WireLimits,
     pipeline: Arc<Pipeline>,
     metrics: Arc<ShardMetrics>,
     phase: watch::Receiver<Phase>,
@@ -91,11 +92,12 @@ impl Connections {
                 stall: settings.write_stall_timeout,
                 rest: READER_REST,
             },
+            upgraded_idle_max: settings.upgraded_idle_timeout,
             lifetime: Lifetime {
                 age_max: settings.connection_age_max,
                 requests_max: settings.connection_requests_max,
             },
-            head: HeadLimits::of(settings),
+            wire: WireLimits::of(settings),
             pipeline: Arc::new(pipeline),
             metrics,
             phase,
@@ -118,7 +120,12 @@ impl Connections {
                 return error.cut().into_iter().for_each(|cut| self.metrics.cut(cut));
             }
         };
-        if let Err(cut) = self.http(socket, activity, Arc::new(peer)).await {
+        let mut ended = self.http(socket, activity.clone(), Arc::new(peer)).await;
+        // A handler has the socket now, if the upgrade came about.
+        if let (Ok(()), Some(upgraded)) = (ended, activity.upgraded()) {
+            ended = upgraded.watch(self.upgraded_idle_max, self.phase.clone()).await;
+        }
+        if let Err(cut) = ended {
             self.metrics.cut(cut);
         }
     }
@@ -146,12 +153,12 @@ impl Connections {
             }
         }
         let Some(handshakes) = &self.handshakes else {
-            return Ok((Socket::clear(stream, place, self.head, activity, metrics), peer));
+            return Ok((Socket::clear(stream, place, self.wire, activity, metrics), peer));
         };
         let stream = handshakes.shake(stream, deadline).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         peer.certificate = shown.map(|certificate| certificate.clone().into_owned());
-        Ok((Socket::tls(stream, place, self.head, activity, metrics), peer))
+        Ok((Socket::tls(stream, place, self.wire, activity, metrics), peer))
     }
 
     /// How long the readers on a connection may make us wait, as things are. Those who do so for
@@ -227,7 +234,13 @@ impl Connections {
                         if used_up(stage) {
                             self.metrics.cut(Cut::Requests);
                         }
-                        return judge(result);
+                        // It was the socket that said so, and h2 that ended it.
+                        return match judge(result) {
+                            Err(Cut::Flood) if activity.incoming() == activity::Incoming::Flood => {
+                                Err(Cut::ControlFrames)
+                            }
+                            judged => judged,
+                        };
                     }
                     Step::Watch => {}
                     Step::UsedUp => {

@@ -69,6 +69,7 @@ mod socket;
 mod stream;
 mod streams;
 mod tls;
+mod upgraded;
 mod wire;
 
 pub use admin::{Admin, AdminPages, BuildInfo, Decided, StartAdminError};
@@ -78,8 +79,8 @@ pub use caller::Caller;
 pub use drain::{DrainReport, Readiness};
 pub use event_stream::Draining;
 pub use extract::{Db, Json, Offload, Path, Query, Resources};
-pub use listen::{OpenPorts, Server, Serving, StartServerError};
 pub use hosts::{Host, ParseHostError};
+pub use listen::{OpenPorts, Server, Serving, StartServerError};
 pub use pipeline::App;
 pub use proxies::{ForwardedBy, Network};
 pub use respond::{Error, Result};

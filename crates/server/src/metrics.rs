@@ -45,10 +45,14 @@ pub(crate) enum Cut {
     Stalled,
     /// It had nothing to ask for too long.
     Idle,
+    /// Nothing moved on it for too long, once it was something else than HTTP.
+    UpgradedIdle,
     /// It broke the protocol.
     Protocol,
     /// It opened, reset or sent more on HTTP/2 than anybody has a use for.
     Flood,
+    /// It sent too many frames on HTTP/2 that go with no work.
+    ControlFrames,
     /// It was as old as connections get.
     Age,
     /// It had as many requests as connections have.
@@ -58,15 +62,17 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 11] = [
+    const ALL: [Cut; 13] = [
         Cut::Proxy,
         Cut::Address,
         Cut::Handshake,
         Cut::Silent,
         Cut::Stalled,
         Cut::Idle,
+        Cut::UpgradedIdle,
         Cut::Protocol,
         Cut::Flood,
+        Cut::ControlFrames,
         Cut::Age,
         Cut::Requests,
         Cut::Drain,
@@ -80,8 +86,10 @@ impl Cut {
             Cut::Silent => "silent",
             Cut::Stalled => "stalled",
             Cut::Idle => "idle",
+            Cut::UpgradedIdle => "upgraded_idle_timeout",
             Cut::Protocol => "protocol",
             Cut::Flood => "flood",
+            Cut::ControlFrames => "http2_control_frames_max",
             Cut::Age => "connection_age_max",
             Cut::Requests => "connection_requests_max",
             Cut::Drain => "drain",

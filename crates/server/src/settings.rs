@@ -105,6 +105,12 @@ tenfold_config::settings! {
         /// Time a connection may stay open without a request, on HTTP/2 too.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub idle_timeout: Duration = Duration::from_secs(75),
+        /// Time that a connection which has become something else, such as a WebSocket, may stay
+        /// open with no byte in either direction. Browsers send no pings of their own: a service
+        /// that may have nothing to say for longer sends them. In the drain it has until
+        /// `drain_timeout`.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub upgraded_idle_timeout: Duration = Duration::from_secs(300),
         /// Time a client may take nothing of an answer that is ready for it; then the
         /// connection is cut, or on HTTP/2 that stream, because a reader that has stopped holds
         /// a request's place. An answer is given out in pieces of 64 KiB, so who takes less than
@@ -150,6 +156,12 @@ tenfold_config::settings! {
         /// What a client may send ahead on one HTTP/2 connection.
         #[check(between(ByteSize::kib(64), ByteSize::mib(1024)))]
         pub http2_connection_window: ByteSize = ByteSize::mib(1),
+        /// Frames that one HTTP/2 connection may send in ten seconds and that go with no work:
+        /// SETTINGS, PING, PRIORITY, WINDOW_UPDATE, RST_STREAM, DATA without data, unknown ones.
+        /// One more ends it with ENHANCE_YOUR_CALM. With work go 8 for each request, 2 for each
+        /// part of an answer, and one for each 256 bytes of it: more than any client needs.
+        #[check(between(10, 1_000_000))]
+        pub http2_control_frames_max: u32 = 1_000,
         /// How often a silent HTTP/2 connection is asked whether it is still there.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub http2_ping_interval: Duration = Duration::from_secs(20),

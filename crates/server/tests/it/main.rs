@@ -22,3 +22,4 @@ mod proxies;
 mod shards;
 mod streams;
 mod tls;
+mod upgrades;
