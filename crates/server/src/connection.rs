@@ -49,9 +49,9 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer whose reader takes nothing for so long gives its place behind the door to others, and
 /// goes on without: it occupies memory, which has its own bound, and no core. It loses nothing by
-/// that, so this may be as short as a round trip; and not only when others need the place, because
-/// to be there in time for that it would have to look again and again, five hundred of them for
-/// a fifth of a core's time at the wrong moments.
+/// that, so this may be as short as a round trip. Nor does it wait until others need the place: to
+/// be in time for that it would have to look ten times a second, which took five hundred of them
+/// a twentieth of a core, and many of them at the same moment.
 const READER_REST: Duration = Duration::from_millis(100);
 
 /// When there is no room for more such answers, and no place left either, readers have this long
