@@ -33,6 +33,7 @@ use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
 use crate::streams::Streams;
 use crate::tls::{HandshakeError, Handshakes};
+use crate::upgraded::Stay;
 use crate::wire::WireLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
@@ -65,7 +66,7 @@ pub(crate) struct Connections {
     proxies: Proxies,
     per_address: PerAddress,
     patience: Patience,
-    upgraded_idle_max: Duration,
+    stay: Stay,
     lifetime: Lifetime,
     wire: WireLimits,
     pipeline: Arc<Pipeline>,
@@ -94,7 +95,10 @@ impl Connections {
                 stall: settings.write_stall_timeout,
                 rest: READER_REST,
             },
-            upgraded_idle_max: settings.upgraded_idle_timeout,
+            stay: Stay {
+                idle_max: settings.upgraded_idle_timeout,
+                age_max: settings.upgraded_age_max,
+            },
             lifetime: Lifetime {
                 age_max: settings.connection_age_max,
                 requests_max: settings.connection_requests_max,
@@ -125,7 +129,7 @@ impl Connections {
         let mut ended = self.http(socket, activity.clone(), Arc::new(peer)).await;
         // A handler has the socket now, if the upgrade came about.
         if let (Ok(()), Some(upgraded)) = (ended, activity.upgraded()) {
-            ended = upgraded.watch(self.upgraded_idle_max, self.phase.clone()).await;
+            ended = upgraded.watch(self.stay, self.phase.clone()).await;
         }
         if let Err(cut) = ended {
             self.metrics.cut(cut);

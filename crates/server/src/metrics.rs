@@ -47,6 +47,8 @@ pub(crate) enum Cut {
     Idle,
     /// Nothing moved on it for too long, once it was something else than HTTP.
     UpgradedIdle,
+    /// It was as old as those get that are something else than HTTP.
+    UpgradedAge,
     /// It broke the protocol.
     Protocol,
     /// It opened, reset or sent more on HTTP/2 than anybody has a use for.
@@ -62,7 +64,7 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 13] = [
+    const ALL: [Cut; 14] = [
         Cut::Proxy,
         Cut::Address,
         Cut::Handshake,
@@ -70,6 +72,7 @@ impl Cut {
         Cut::Stalled,
         Cut::Idle,
         Cut::UpgradedIdle,
+        Cut::UpgradedAge,
         Cut::Protocol,
         Cut::Flood,
         Cut::ControlFrames,
@@ -87,6 +90,7 @@ impl Cut {
             Cut::Stalled => "stalled",
             Cut::Idle => "idle",
             Cut::UpgradedIdle => "upgraded_idle_timeout",
+            Cut::UpgradedAge => "upgraded_age_max",
             Cut::Protocol => "protocol",
             Cut::Flood => "flood",
             Cut::ControlFrames => "http2_control_frames_max",

@@ -111,6 +111,10 @@ tenfold_config::settings! {
         /// `drain_timeout`.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub upgraded_idle_timeout: Duration = Duration::from_secs(300),
+        /// Age at which such a connection is ended, a tenth more or less, by chance. Longer than
+        /// `connection_age_max`, because nobody can tell it to end in its own words.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub upgraded_age_max: Duration = Duration::from_secs(12 * 60 * 60),
         /// Time a client may take nothing of an answer that is ready for it; then the
         /// connection is cut, or on HTTP/2 that stream, because a reader that has stopped holds
         /// a request's place. An answer is given out in pieces of 64 KiB, so who takes less than

@@ -29,6 +29,16 @@ pub(crate) struct Upgraded {
     gone: Notify,
 }
 
+/// How long such a connection may be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    /// With no byte in either direction.
+    pub(crate) idle_max: Duration,
+    /// At all; a tenth more or less by chance, so that those who came together do not have to come
+    /// back together.
+    pub(crate) age_max: Duration,
+}
+
 /// What somebody wants to do with the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -70,20 +80,25 @@ impl Upgraded {
     }
 
     /// Watches it to its end: the handler's own, or the one that it gets because nothing has moved
-    /// on it for so long, or the drain is over.
+    /// on it for so long, or it is so old, or the drain is over.
     pub(crate) async fn watch(
         &self,
-        idle_max: Duration,
+        stay: Stay,
         mut phase: watch::Receiver<Phase>,
     ) -> Result<(), Cut> {
+        let old = Moment::now() + stay.age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
         let cut = loop {
-            let until = Moment::from_nanos(self.last.load(Ordering::Relaxed)) + idle_max;
-            if Moment::now() >= until {
+            let now = Moment::now();
+            let idle = Moment::from_nanos(self.last.load(Ordering::Relaxed)) + stay.idle_max;
+            if now >= idle {
                 break Cut::UpgradedIdle;
+            }
+            if now >= old {
+                break Cut::UpgradedAge;
             }
             tokio::select! {
                 () = self.gone.notified() => return Ok(()),
-                () = tokio::time::sleep_until(until.instant()) => {}
+                () = tokio::time::sleep_until(idle.min(old).instant()) => {}
                 next = drain::next(&mut phase) => if next == Phase::Ended {
                     break Cut::Drain;
                 },
@@ -109,6 +124,7 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_secs(10);
+    const STAY: Stay = Stay { idle_max: IDLE, age_max: Duration::from_secs(60) };
 
     fn allowed(upgraded: &Upgraded) -> bool {
         let cx = Context::from_waker(noop_waker_ref());
@@ -121,7 +137,7 @@ mod tests {
     async fn it_ends_when_nothing_has_moved_for_so_long() {
         let (_server, phase) = watch::channel(Phase::Serving);
         let upgraded = Upgraded::new(Moment::now());
-        let mut watched = Box::pin(upgraded.watch(IDLE, phase));
+        let mut watched = Box::pin(upgraded.watch(STAY, phase));
         for _ in 0..5 {
             assert!((&mut watched).now_or_never().is_none() && allowed(&upgraded));
             tokio::time::sleep(IDLE * 9 / 10).await;
@@ -133,10 +149,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn it_ends_when_it_is_old_however_much_it_is_used() {
+        let (_server, phase) = watch::channel(Phase::Serving);
+        let (upgraded, begun) = (Upgraded::new(Moment::now()), Moment::now());
+        let use_it = async {
+            loop {
+                tokio::time::sleep(IDLE / 2).await;
+                upgraded.moved(Moment::now());
+            }
+        };
+        tokio::select! {
+            ended = upgraded.watch(STAY, phase) => assert_eq!(ended, Err(Cut::UpgradedAge)),
+            () = use_it => {}
+        }
+        let age = Moment::now().since(begun);
+        assert!(age >= STAY.age_max * 9 / 10 && age <= STAY.age_max * 12 / 10, "{age:?}");
+        assert!(!allowed(&upgraded));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_drain_ends_it_when_its_time_is_over_and_not_before() {
         let (server, phase) = watch::channel(Phase::Serving);
         let upgraded = Upgraded::new(Moment::now());
-        let mut watched = Box::pin(upgraded.watch(IDLE, phase));
+        let mut watched = Box::pin(upgraded.watch(STAY, phase));
         server.send_replace(Phase::Draining);
         assert!((&mut watched).now_or_never().is_none() && allowed(&upgraded));
         server.send_replace(Phase::Ended);
@@ -149,6 +184,6 @@ mod tests {
         let (_server, phase) = watch::channel(Phase::Serving);
         let upgraded = Upgraded::new(Moment::now());
         upgraded.is_gone();
-        assert_eq!(upgraded.watch(IDLE, phase).now_or_never(), Some(Ok(())));
+        assert_eq!(upgraded.watch(STAY, phase).now_or_never(), Some(Ok(())));
     }
 }

@@ -102,6 +102,19 @@ async fn one_on_which_nothing_moves_is_ended_and_one_that_is_used_is_not() {
 }
 
 #[tokio::test]
+async fn one_that_is_old_is_ended_however_much_it_is_used() {
+    let server = start_with(upgrades(echo), |settings| {
+        settings.upgraded_age_max = Duration::from_millis(500);
+    });
+    let mut used = upgraded(&server).await;
+    while used.write_all(b"echo").await.is_ok() && used.read_u8().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.until(&limited("upgraded_age_max"), 1.0).await;
+    server.until("tenfold_http_connections", 0.0).await;
+}
+
+#[tokio::test]
 async fn a_reader_that_takes_nothing_moves_nothing() {
     let pours = async |mut io: Io| while io.write_all(&[b'x'; 65_536]).await.is_ok() {};
     let server = start(upgrades(pours), Duration::from_millis(300));
