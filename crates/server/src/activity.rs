@@ -2,7 +2,7 @@
 //! as a value, so that every rule is tested without a socket.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::Version;
@@ -11,6 +11,8 @@ use tenfold_overload::Permit;
 use tokio::task::AbortHandle;
 
 use crate::metrics::Cut;
+use crate::upgraded::Upgraded;
+use crate::wire::{with_part, with_request};
 
 /// What has happened on one connection. Its requests write it, its watcher reads it; both run
 /// on the same shard, hence relaxed.
@@ -34,6 +36,10 @@ pub(crate) struct Activity {
     last_answer: AtomicBool,
     /// What the socket is to make of the bytes that come.
     bytes: AtomicU8,
+    /// What it is once it has become something else than HTTP/1.1.
+    upgraded: OnceLock<Box<Upgraded>>,
+    /// Control frames of HTTP/2 that go with work of which the socket does not know yet.
+    with_work: AtomicU64,
 }
 
 /// How much one connection may be used.
@@ -61,6 +67,8 @@ pub(crate) enum Incoming {
     Upgraded,
     /// A head that has taken too long: it is to be refused.
     TooLate,
+    /// Nothing is read of them any more: too many frames went with no work.
+    Flood,
 }
 
 /// The answers that have not ended; at most one on HTTP/1.1, and as many as
@@ -215,6 +223,8 @@ impl Activity {
             http2: AtomicBool::new(false),
             last_answer: AtomicBool::new(false),
             bytes: AtomicU8::new(Incoming::Http as u8),
+            upgraded: OnceLock::new(),
+            with_work: AtomicU64::new(0),
         }
     }
 
@@ -223,6 +233,7 @@ impl Activity {
         let http2 = version == Version::HTTP_2;
         if http2 {
             self.http2.store(true, Ordering::Relaxed);
+            self.work(with_request());
         }
         let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         if number >= self.lifetime.requests_max {
@@ -257,6 +268,22 @@ impl Activity {
     /// The answer can be ended alone.
     pub(crate) fn can_be_ended_by(&self, place: AnswerPlace, end: AbortHandle) {
         self.answers().0[place.index].end = Some(end);
+    }
+
+    /// A part of an answer has so many bytes.
+    pub(crate) fn part_is_ready(&self, bytes: usize) {
+        if self.is_http2() {
+            self.work(with_part(bytes));
+        }
+    }
+
+    fn work(&self, frames: u64) {
+        self.with_work.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// How many control frames go with the work since this was asked last.
+    pub(crate) fn take_frames_with_work(&self) -> u64 {
+        self.with_work.swap(0, Ordering::Relaxed)
     }
 
     /// A part of an answer is ready; it is the reader's turn.
@@ -315,9 +342,22 @@ impl Activity {
         self.bytes.store(incoming as u8, Ordering::Relaxed);
     }
 
+    /// The connection becomes something else than HTTP; on HTTP/2 one stream of it does.
+    pub(crate) fn upgrade(&self, now: Moment) {
+        self.expect(Incoming::Upgraded);
+        if !self.is_http2() {
+            self.upgraded.get_or_init(|| Box::new(Upgraded::new(now)));
+        }
+    }
+
+    /// What the connection is, if it is something else than HTTP.
+    pub(crate) fn upgraded(&self) -> Option<&Upgraded> {
+        self.upgraded.get().map(|upgraded| &**upgraded)
+    }
+
     /// What the bytes are that come.
     pub(crate) fn incoming(&self) -> Incoming {
-        let all = [Incoming::Http, Incoming::Upgraded, Incoming::TooLate];
+        let all = [Incoming::Http, Incoming::Upgraded, Incoming::TooLate, Incoming::Flood];
         all[usize::from(self.bytes.load(Ordering::Relaxed))]
     }
 

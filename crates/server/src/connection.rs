@@ -33,7 +33,8 @@ use crate::settings::ServerSettings;
 use crate::socket::{Place, Socket};
 use crate::streams::Streams;
 use crate::tls::{HandshakeError, Handshakes};
-use crate::wire::HeadLimits;
+use crate::upgraded::Stay;
+use crate::wire::WireLimits;
 
 /// What HTTP/2 may hold in memory for one answer that its reader does not take.
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -47,13 +48,15 @@ const HTTP1_BUFFER_BYTES_MORE: usize = 8 * 1024;
 /// Time in which a silent HTTP/2 client answers a ping, or is taken for dead.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When there is no place left behind the door, an answer whose reader takes nothing for so long
-/// gives its own to others, and goes on without: it occupies memory, which has its own bound, and
-/// no core. It loses nothing by that, so this may be as short as a round trip.
+/// An answer whose reader takes nothing for so long gives its place behind the door to others, and
+/// goes on without: it occupies memory, which has its own bound, and no core. It loses nothing by
+/// that, so this may be as short as a round trip. Nor does it wait until others need the place: to
+/// be in time for that it would have to look ten times a second, which took five hundred of them
+/// a twentieth of a core, and many of them at the same moment.
 const READER_REST: Duration = Duration::from_millis(100);
 
-/// When there is no room for more such answers either, readers have this long and not
-/// `server.write_stall_timeout`: there are others who would read at once.
+/// When there is no room for more such answers, and no place left either, readers have this long
+/// and not `server.write_stall_timeout`: there are others who would read at once.
 const PRESSED_STALL: Duration = Duration::from_secs(5);
 
 /// What the connections of one shard share.
@@ -63,8 +66,9 @@ pub(crate) struct Connections {
     proxies: Proxies,
     per_address: PerAddress,
     patience: Patience,
+    stay: Stay,
     lifetime: Lifetime,
-    head: HeadLimits,
+    wire: WireLimits,
     pipeline: Arc<Pipeline>,
     metrics: Arc<ShardMetrics>,
     phase: watch::Receiver<Phase>,
@@ -91,11 +95,15 @@ impl Connections {
                 stall: settings.write_stall_timeout,
                 rest: READER_REST,
             },
+            stay: Stay {
+                idle_max: settings.upgraded_idle_timeout,
+                age_max: settings.upgraded_age_max,
+            },
             lifetime: Lifetime {
                 age_max: settings.connection_age_max,
                 requests_max: settings.connection_requests_max,
             },
-            head: HeadLimits::of(settings),
+            wire: WireLimits::of(settings),
             pipeline: Arc::new(pipeline),
             metrics,
             phase,
@@ -118,7 +126,12 @@ impl Connections {
                 return error.cut().into_iter().for_each(|cut| self.metrics.cut(cut));
             }
         };
-        if let Err(cut) = self.http(socket, activity, Arc::new(peer)).await {
+        let mut ended = self.http(socket, activity.clone(), Arc::new(peer)).await;
+        // A handler has the socket now, if the upgrade came about.
+        if let (Ok(()), Some(upgraded)) = (ended, activity.upgraded()) {
+            ended = upgraded.watch(self.stay, self.phase.clone()).await;
+        }
+        if let Err(cut) = ended {
             self.metrics.cut(cut);
         }
     }
@@ -146,22 +159,25 @@ impl Connections {
             }
         }
         let Some(handshakes) = &self.handshakes else {
-            return Ok((Socket::clear(stream, place, self.head, activity, metrics), peer));
+            return Ok((Socket::clear(stream, place, self.wire, activity, metrics), peer));
         };
         let stream = handshakes.shake(stream, deadline).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         peer.certificate = shown.map(|certificate| certificate.clone().into_owned());
-        Ok((Socket::tls(stream, place, self.head, activity, metrics), peer))
+        Ok((Socket::tls(stream, place, self.wire, activity, metrics), peer))
     }
 
     /// How long the readers on a connection may make us wait, as things are. Those who do so for
-    /// longer than others could wait give their places to them.
+    /// longer than a moment give their places to others.
     fn patience(&self, activity: &Activity, now: Moment) -> Patience {
-        if !activity.has_readers() || !self.pipeline.is_full() {
+        if !activity.has_readers() {
             return self.patience;
         }
         if self.pipeline.has_room_to_rest() {
             activity.rest(now, self.patience);
+            return self.patience;
+        }
+        if !self.pipeline.is_full() {
             return self.patience;
         }
         Patience { stall: self.patience.stall.min(PRESSED_STALL), ..self.patience }
@@ -227,7 +243,13 @@ impl Connections {
                         if used_up(stage) {
                             self.metrics.cut(Cut::Requests);
                         }
-                        return judge(result);
+                        // It was the socket that said so, and h2 that ended it.
+                        return match judge(result) {
+                            Err(Cut::Flood) if activity.incoming() == activity::Incoming::Flood => {
+                                Err(Cut::ControlFrames)
+                            }
+                            judged => judged,
+                        };
                     }
                     Step::Watch => {}
                     Step::UsedUp => {

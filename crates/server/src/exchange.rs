@@ -19,7 +19,7 @@ use tenfold_overload::{Entrance, Permit};
 use tokio::time::Sleep;
 
 use crate::access_log::AccessLog;
-use crate::activity::{Activity, AnswerPlace, Incoming};
+use crate::activity::{Activity, AnswerPlace};
 use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::metrics::{Ending, ShardMetrics};
 use crate::request_body::Seat;
@@ -115,7 +115,7 @@ impl Exchange {
         let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS
             || self.method == Method::CONNECT && response.status().is_success();
         if upgrades {
-            self.activity.expect(Incoming::Upgraded);
+            self.activity.upgrade(Moment::now());
         } else if self.activity.answers_for_the_last_time() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -281,6 +281,10 @@ impl http_body::Body for AnswerBody {
         } else {
             Some(Ok(self.piece()))
         };
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.exchange.activity.part_is_ready(bytes);
+        }
         // hyper does not ask again when it knows that the body is at its end.
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.is_end_stream()) {
             self.exchange.ending = Ending::Complete;

@@ -144,17 +144,16 @@ fn current() -> Context {
 
 /// The field that serde complains of: where it was, and the name in its message if the field is
 /// not there, which no path can say.
-fn field(path: &serde_path_to_error::Path, message: &str) -> String {
-    let path = path.to_string();
+pub(crate) fn field(path: &str, message: &str) -> String {
     let named = ["missing field `", "unknown field `"]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split('`').next());
-    match (path.as_str(), named) {
+    match (path, named) {
         (".", Some(name)) => name.to_owned(),
         // serde_path_to_error says the name of an unknown field itself.
-        (_, Some(name)) if path == name || path.ends_with(&format!(".{name}")) => path,
+        (_, Some(name)) if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
         (_, Some(name)) => format!("{path}.{name}"),
         (".", None) => "body".to_owned(),
-        _ => path,
+        _ => path.to_owned(),
     }
 }

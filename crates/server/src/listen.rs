@@ -11,6 +11,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tenfold_overload::{Entrance, Limits};
 use tenfold_runtime::ShardHandle;
 use tenfold_telemetry::log::LogSettings;
@@ -200,9 +201,20 @@ impl Server {
     }
 }
 
+/// What the kernel takes of an answer ahead of what its reader's window and the network let it
+/// send. Without a limit that is some 3 MiB for each reader that takes nothing, which is memory that
+/// nobody counts, and time: a thousand of them kept a shard busy with filling it for seconds. Two
+/// pieces of an answer are enough to have one ready when the other has gone.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// The port as tokio watches it. One that was handed over may still block.
 fn nonblocking(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
+    // Connections have it from the port.
+    if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the system does not limit what it holds of an answer");
+    }
     tokio::net::TcpListener::from_std(listener)
 }
 

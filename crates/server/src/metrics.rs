@@ -45,10 +45,16 @@ pub(crate) enum Cut {
     Stalled,
     /// It had nothing to ask for too long.
     Idle,
+    /// Nothing moved on it for too long, once it was something else than HTTP.
+    UpgradedIdle,
+    /// It was as old as those get that are something else than HTTP.
+    UpgradedAge,
     /// It broke the protocol.
     Protocol,
     /// It opened, reset or sent more on HTTP/2 than anybody has a use for.
     Flood,
+    /// It sent too many frames on HTTP/2 that go with no work.
+    ControlFrames,
     /// It was as old as connections get.
     Age,
     /// It had as many requests as connections have.
@@ -58,15 +64,18 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 11] = [
+    const ALL: [Cut; 14] = [
         Cut::Proxy,
         Cut::Address,
         Cut::Handshake,
         Cut::Silent,
         Cut::Stalled,
         Cut::Idle,
+        Cut::UpgradedIdle,
+        Cut::UpgradedAge,
         Cut::Protocol,
         Cut::Flood,
+        Cut::ControlFrames,
         Cut::Age,
         Cut::Requests,
         Cut::Drain,
@@ -80,8 +89,11 @@ impl Cut {
             Cut::Silent => "silent",
             Cut::Stalled => "stalled",
             Cut::Idle => "idle",
+            Cut::UpgradedIdle => "upgraded_idle_timeout",
+            Cut::UpgradedAge => "upgraded_age_max",
             Cut::Protocol => "protocol",
             Cut::Flood => "flood",
+            Cut::ControlFrames => "http2_control_frames_max",
             Cut::Age => "connection_age_max",
             Cut::Requests => "connection_requests_max",
             Cut::Drain => "drain",
@@ -230,7 +242,8 @@ impl ShardMetrics {
 /// Every reason for which something is refused or ended. Where it is a limit of the settings, it
 /// has that one's name.
 fn limits() -> impl Iterator<Item = &'static str> {
-    let requests = ["request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
+    let requests =
+        ["allowed_hosts", "request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
     let connections = ["bytes_in_flight_max"];
     (Cut::ALL.into_iter().map(Cut::reason))
         .chain(Fault::REASONS)

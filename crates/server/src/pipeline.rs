@@ -27,6 +27,7 @@ use crate::caller::{Caller, Peer};
 use crate::event_stream::{Draining, ends_with_drain};
 use crate::exchange::{AnswerBody, AnswerLimits, Exchange};
 use crate::extract::{Resources, Shared, Within};
+use crate::hosts::Hosts;
 use crate::metrics::ShardMetrics;
 use crate::proxies::Proxies;
 use crate::request_body::{BodyLimits, BodyState, Progress, RequestBody};
@@ -62,6 +63,7 @@ pub(crate) struct Process {
 pub(crate) struct Pipeline {
     request_timeout: Duration,
     head: HeadLimits,
+    hosts: Hosts,
     body: BodyLimits,
     http2_stream_window: u64,
     answer: AnswerLimits,
@@ -88,6 +90,7 @@ impl Pipeline {
         Pipeline {
             request_timeout: settings.request_timeout,
             head: HeadLimits::of(settings),
+            hosts: Hosts::new(&settings.allowed_hosts),
             body: BodyLimits {
                 bytes_max: settings.body_max.as_u64(),
                 grace: settings.body_timeout,
@@ -173,6 +176,11 @@ impl Pipeline {
             self.metrics.limited(fault.reason());
             Failure::Fault(fault)
         })?;
+        // What is meant for somebody else is not for our handlers.
+        if !self.hosts.are_asked(&request) {
+            self.metrics.limited("allowed_hosts");
+            return Err(Failure::Misdirected.into());
+        }
         // A body has its limits: of size, of time, and of what all of them may occupy together.
         let (request, body) = self.limit_body(request, exchange)?;
         // The door bounds what is worked on at once; past a bounded line it refuses in no time.

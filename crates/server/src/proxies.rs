@@ -2,6 +2,7 @@
 //! PROXY header before the first byte, or in a header of each request. From anybody else neither
 //! counts, because everybody can write what he likes.
 
+mod checksum;
 mod forwarded;
 #[cfg(test)]
 mod fuzz;

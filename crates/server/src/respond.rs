@@ -2,6 +2,7 @@
 //! what went wrong and what to do about it, and nothing that strangers should not know.
 
 mod complete;
+mod rejection;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ pub(crate) enum Failure {
     NothingHere,
     MethodNotAllowed,
     MethodUnknown,
+    Misdirected,
     MediaType,
     BodyTooLarge { bytes_max: u64 },
     BodyTooSlow,
@@ -66,6 +68,11 @@ impl From<Failure> for Error {
                 Status::NOT_IMPLEMENTED,
                 "method_unknown",
                 "no path of this service takes this method",
+            ),
+            Failure::Misdirected => problem(
+                Status::MISDIRECTED_REQUEST,
+                "misdirected",
+                "this server does not answer for that host",
             ),
             Failure::MediaType => problem(
                 Status::UNSUPPORTED_MEDIA_TYPE,

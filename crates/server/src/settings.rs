@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tenfold_config::{ByteSize, at_most, between};
 
+use crate::hosts::Host;
 use crate::proxies::{ForwardedBy, Network};
 use crate::tls::ClientCertificates;
 
@@ -57,6 +58,9 @@ tenfold_config::settings! {
         pub proxy_protocol: bool = false,
         /// The header of their requests that tells who the client is.
         pub proxy_header: ForwardedBy = ForwardedBy::None,
+        /// Hosts that requests may be for: names, `*.example.org` for all names below one, and IP
+        /// addresses, without ports; a request for another is 421. Empty means that all may.
+        pub allowed_hosts: Vec<Host> = Vec::new(),
         /// Connections open at once, or fewer where the system's limit of open files is lower.
         /// The next one is not accepted: it waits in the kernel, where it costs nothing.
         #[check(between(1, 1_000_000))]
@@ -101,6 +105,16 @@ tenfold_config::settings! {
         /// Time a connection may stay open without a request, on HTTP/2 too.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub idle_timeout: Duration = Duration::from_secs(75),
+        /// Time that a connection which has become something else, such as a WebSocket, may stay
+        /// open with no byte in either direction. Browsers send no pings of their own: a service
+        /// that may have nothing to say for longer sends them. In the drain it has until
+        /// `drain_timeout`.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub upgraded_idle_timeout: Duration = Duration::from_secs(300),
+        /// Age at which such a connection is ended, a tenth more or less, by chance. Longer than
+        /// `connection_age_max`, because nobody can tell it to end in its own words.
+        #[check(between(Duration::from_millis(1), LONGEST))]
+        pub upgraded_age_max: Duration = Duration::from_secs(12 * 60 * 60),
         /// Time a client may take nothing of an answer that is ready for it; then the
         /// connection is cut, or on HTTP/2 that stream, because a reader that has stopped holds
         /// a request's place. An answer is given out in pieces of 64 KiB, so who takes less than
@@ -146,6 +160,12 @@ tenfold_config::settings! {
         /// What a client may send ahead on one HTTP/2 connection.
         #[check(between(ByteSize::kib(64), ByteSize::mib(1024)))]
         pub http2_connection_window: ByteSize = ByteSize::mib(1),
+        /// Frames that one HTTP/2 connection may send in ten seconds and that go with no work:
+        /// SETTINGS, PING, PRIORITY, WINDOW_UPDATE, RST_STREAM, DATA without data, unknown ones.
+        /// One more ends it with ENHANCE_YOUR_CALM. With work go 8 for each request, 2 for each
+        /// part of an answer, and one for each 256 bytes of it: more than any client needs.
+        #[check(between(10, 1_000_000))]
+        pub http2_control_frames_max: u32 = 1_000,
         /// How often a silent HTTP/2 connection is asked whether it is still there.
         #[check(between(Duration::from_millis(1), LONGEST))]
         pub http2_ping_interval: Duration = Duration::from_secs(20),

@@ -23,7 +23,8 @@ use tokio_rustls::server::TlsStream;
 use crate::activity::{Activity, Incoming};
 use crate::metrics::ShardMetrics;
 use crate::per_address::OneOfAddress;
-use crate::wire::{Fault, HeadLimits, Wire, hypers_answer, hypers_fault, own_answer};
+use crate::upgraded::Wish;
+use crate::wire::{Fault, HeadLimits, Wire, WireLimits, hypers_answer, hypers_fault, own_answer};
 
 /// The place of one connection. Dropping it lets the next one in.
 #[derive(Debug)]
@@ -79,8 +80,10 @@ pub(crate) struct Socket {
     metrics: Arc<ShardMetrics>,
     /// Whether the activity knows of a part of a head.
     within_head: bool,
-    /// What was wrong with what came. Nothing is read after that.
+    /// What was wrong with a request that came.
     fault: Option<Fault>,
+    /// Whether nothing is read any more.
+    deaf: bool,
     /// What hyper is still to read in the place of what came.
     refusal: &'static [u8],
     /// The answer to it, and how much of it has been sent.
@@ -112,11 +115,28 @@ const LINGER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// a head that comes in pieces only when it seems to be whole, hence the empty line.
 const REFUSAL: &[u8] = b"\0\r\n\r\n";
 
+/// The same for HTTP/2: a head in empty parts without an end. h2 takes it for a flood, as it
+/// should, after a quarter more parts than the largest `server.header_max` needs, which is 80.
+const HTTP2_REFUSAL: [u8; HTTP2_REFUSAL_FRAMES * HTTP2_FRAME_HEAD.len()] = {
+    let mut refusal = [0; HTTP2_REFUSAL_FRAMES * HTTP2_FRAME_HEAD.len()];
+    let mut at = 0;
+    while at < refusal.len() {
+        refusal[at] = HTTP2_FRAME_HEAD[at % HTTP2_FRAME_HEAD.len()];
+        at += 1;
+    }
+    refusal[3] = HTTP2_HEADERS;
+    refusal
+};
+const HTTP2_REFUSAL_FRAMES: usize = 100;
+/// An empty CONTINUATION of stream 1 that is not the last one.
+const HTTP2_FRAME_HEAD: [u8; 9] = [0, 0, 0, 9, 0, 0, 0, 0, 1];
+const HTTP2_HEADERS: u8 = 1;
+
 impl Socket {
     pub(crate) fn clear(
         stream: TcpStream,
         place: Place,
-        limits: HeadLimits,
+        limits: WireLimits,
         activity: Arc<Activity>,
         metrics: Arc<ShardMetrics>,
     ) -> Socket {
@@ -126,7 +146,7 @@ impl Socket {
     pub(crate) fn tls(
         stream: TlsStream<TcpStream>,
         place: Place,
-        limits: HeadLimits,
+        limits: WireLimits,
         activity: Arc<Activity>,
         metrics: Arc<ShardMetrics>,
     ) -> Socket {
@@ -136,18 +156,19 @@ impl Socket {
     fn new(
         bytes: Bytes,
         place: Place,
-        limits: HeadLimits,
+        limits: WireLimits,
         activity: Arc<Activity>,
         metrics: Arc<ShardMetrics>,
     ) -> Socket {
         Socket {
             bytes,
-            wire: Wire::new(limits),
-            limits,
+            wire: Wire::new(limits, Moment::now()),
+            limits: limits.head,
             activity,
             metrics,
             within_head: false,
             fault: None,
+            deaf: false,
             refusal: &[],
             own_answer: None,
             lingering: None,
@@ -157,14 +178,17 @@ impl Socket {
 
     /// Judges what has just been read, and keeps from hyper what it must not see.
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
-        match self.activity.incoming() {
-            Incoming::Http | Incoming::TooLate => {}
-            Incoming::Upgraded => return self.wire.let_through(),
+        if self.activity.incoming() == Incoming::Upgraded {
+            return self.wire.let_through();
         }
-        if let Err((at, fault)) = self.wire.look(&buffer.filled()[before..]) {
-            self.refuse(fault);
-            buffer.set_filled(before + at);
-            self.give_refusal(buffer);
+        match self.wire.look(&buffer.filled()[before..]) {
+            Ok(looked_at) if self.wire.is_http2() => self.count_frames(buffer, before + looked_at),
+            Ok(_all) => {}
+            Err((at, fault)) => {
+                self.refuse(fault);
+                buffer.set_filled(before + at);
+                self.give_refusal(buffer);
+            }
         }
         let within_head = self.wire.is_within_head();
         if within_head != self.within_head {
@@ -177,8 +201,27 @@ impl Socket {
         }
     }
 
+    /// Counts the frames of HTTP/2 that have just been read from there on. After one too many h2
+    /// is given what it ends the connection for with the right code.
+    fn count_frames(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        // What goes through a tunnel (CONNECT) is work that nobody here sees.
+        if self.activity.incoming() == Incoming::Upgraded {
+            return;
+        }
+        let (bytes, with_work) =
+            (&buffer.filled()[before..], self.activity.take_frames_with_work());
+        if let Err(at) = self.wire.look_at_frames(bytes, with_work, Moment::now()) {
+            self.deaf = true;
+            self.activity.expect(Incoming::Flood);
+            self.refusal = &HTTP2_REFUSAL;
+            buffer.set_filled(before + at);
+            self.give_refusal(buffer);
+        }
+    }
+
     fn refuse(&mut self, fault: Fault) {
         self.fault = Some(fault);
+        self.deaf = true;
         self.refusal = REFUSAL;
         self.metrics.limited(fault.reason());
     }
@@ -230,9 +273,32 @@ impl Socket {
         Poll::Ready(Ok(length))
     }
 
+    /// Whether it may be used. Only one that has become something else than HTTP is told that it
+    /// may not: HTTP has others who end it.
+    fn may(&self, wish: Wish, cx: &Context<'_>) -> io::Result<()> {
+        self.activity.upgraded().map_or(Ok(()), |upgraded| upgraded.allows(wish, cx))
+    }
+
+    /// So many bytes have come or gone.
+    fn moved(&self, bytes: usize) {
+        if bytes > 0
+            && let Some(upgraded) = self.activity.upgraded()
+        {
+            upgraded.moved(Moment::now());
+        }
+    }
+
     /// Whether the client has not sent all of what it began, or was refused.
     fn is_cut_short(&self) -> bool {
-        self.fault.is_some() || self.wire.is_within_request()
+        self.deaf || self.wire.is_within_request()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(upgraded) = self.activity.upgraded() {
+            upgraded.is_gone();
+        }
     }
 }
 
@@ -259,7 +325,7 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.fault.is_some() {
+        if this.deaf {
             this.give_refusal(buffer);
             return Poll::Ready(Ok(()));
         }
@@ -268,10 +334,14 @@ impl AsyncRead for Socket {
             this.give_refusal(buffer);
             return Poll::Ready(Ok(()));
         }
+        this.may(Wish::Read, cx)?;
         let before = buffer.filled().len();
         ready!(either!(this, stream => stream.poll_read(cx, buffer)))?;
+        this.moved(buffer.filled().len() - before);
         if this.wire.is_http1() {
             this.judge(buffer, before);
+        } else if this.wire.is_http2() {
+            this.count_frames(buffer, before);
         }
         Poll::Ready(Ok(()))
     }
@@ -287,12 +357,15 @@ impl AsyncWrite for Socket {
         if this.own_answer.is_some() {
             return this.poll_own_answer(cx);
         }
+        this.may(Wish::Write, cx)?;
         let buffer = match this.replace(buffer) {
             Some(0) => return this.poll_own_answer(cx),
             Some(start) => &buffer[..start],
             None => buffer,
         };
-        either!(this, stream => stream.poll_write(cx, buffer))
+        let written = ready!(either!(this, stream => stream.poll_write(cx, buffer)))?;
+        this.moved(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -303,7 +376,11 @@ impl AsyncWrite for Socket {
         if let [only] = buffers {
             return self.poll_write(cx, only);
         }
-        either!(self.get_mut(), stream => stream.poll_write_vectored(cx, buffers))
+        let this = self.get_mut();
+        this.may(Wish::Write, cx)?;
+        let written = ready!(either!(this, stream => stream.poll_write_vectored(cx, buffers)))?;
+        this.moved(written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -7,23 +7,50 @@
 //! another's (RFC 9112 §11.2). So the shape of each head and of each chunk is checked here, as it
 //! comes from the socket; names and values stay hyper's business. It costs one search for the
 //! end of each line, and a look at the first letter of each field.
+//!
+//! Of HTTP/2, which hyper reads as it should be read, only the frames are counted that cost
+//! something and ask for nothing (`wire/frames.rs`).
 
 mod fault;
+mod frames;
 mod head;
 mod own_answer;
 
 use memchr::memchr;
+use tenfold_context::Moment;
 
 pub(crate) use fault::Fault;
+use frames::Frames;
+pub(crate) use frames::{with_part, with_request};
 use head::Head;
 pub(crate) use head::HeadLimits;
 pub(crate) use own_answer::{hypers_answer, hypers_fault, own_answer};
+
+use crate::settings::ServerSettings;
 
 /// A line with the size of a chunk, extensions included. Nobody uses them.
 const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
 /// The lines after the first one of what an HTTP/2 client sends first (RFC 9113 §3.4).
 const HTTP2_PREFACE: [&[u8]; 3] = [b"", b"SM", b""];
+
+/// What the bytes of one connection are held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireLimits {
+    pub(crate) head: HeadLimits,
+    /// Frames of HTTP/2 in ten seconds that go with no work.
+    pub(crate) control_frames_max: u32,
+}
+
+impl WireLimits {
+    /// Those that the settings ask for.
+    pub(crate) fn of(settings: &ServerSettings) -> WireLimits {
+        WireLimits {
+            head: HeadLimits::of(settings),
+            control_frames_max: settings.http2_control_frames_max,
+        }
+    }
+}
 
 /// How far the bytes of one connection have been read.
 #[derive(Debug)]
@@ -35,6 +62,8 @@ pub(crate) struct Wire {
     heads: u32,
     /// The begin of a line whose end has not come; no longer than a head may be.
     begun: Vec<u8>,
+    /// What comes after the preface of HTTP/2.
+    frames: Frames,
 }
 
 /// What comes next.
@@ -55,7 +84,9 @@ enum Expects {
     Preface {
         left: usize,
     },
-    /// Bytes that are not ours to judge: HTTP/2, or another protocol after an upgrade.
+    /// HTTP/2, of which only the frames are counted.
+    Frames,
+    /// Bytes that are not ours to judge: another protocol after an upgrade.
     Anything,
 }
 
@@ -63,13 +94,14 @@ enum Expects {
 pub(crate) type At = (usize, Fault);
 
 impl Wire {
-    pub(crate) fn new(limits: HeadLimits) -> Wire {
+    pub(crate) fn new(limits: WireLimits, now: Moment) -> Wire {
         Wire {
-            limits,
+            limits: limits.head,
             expects: Expects::RequestLine,
             head: Head::default(),
             heads: 0,
             begun: Vec::new(),
+            frames: Frames::new(limits.control_frames_max, now),
         }
     }
 
@@ -81,7 +113,12 @@ impl Wire {
 
     /// Whether these bytes are HTTP/1.1.
     pub(crate) fn is_http1(&self) -> bool {
-        self.expects != Expects::Anything
+        !matches!(self.expects, Expects::Frames | Expects::Anything)
+    }
+
+    /// Whether they are HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.expects == Expects::Frames
     }
 
     /// Whether a part of a head has come and not the whole.
@@ -101,19 +138,20 @@ impl Wire {
     /// Whether a part of a request has come and not the whole.
     pub(crate) fn is_within_request(&self) -> bool {
         match self.expects {
-            Expects::Anything => false,
+            Expects::Frames | Expects::Anything => false,
             Expects::RequestLine => !self.begun.is_empty(),
             _ => true,
         }
     }
 
-    /// Looks at the next bytes.
-    pub(crate) fn look(&mut self, bytes: &[u8]) -> Result<(), At> {
+    /// Looks at the next bytes of HTTP/1.1, and says how many are that: all of them, unless they
+    /// become HTTP/2 on the way.
+    pub(crate) fn look(&mut self, bytes: &[u8]) -> Result<usize, At> {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             let skipped = match &mut self.expects {
-                Expects::Anything => return Ok(()),
+                Expects::Frames | Expects::Anything => return Ok(at),
                 Expects::Body { left } | Expects::Chunk { left } => {
                     let skipped = (*left).min(rest.len() as u64);
                     *left -= skipped;
@@ -122,7 +160,8 @@ impl Wire {
                 _ => {
                     let Some(end) = memchr(b'\n', rest) else {
                         let last = bytes.len() - 1;
-                        return self.begin_line(rest).map_err(|fault| (last, fault));
+                        self.begin_line(rest).map_err(|fault| (last, fault))?;
+                        return Ok(bytes.len());
                     };
                     self.end_line(&rest[..end]).map_err(|fault| (at + end, fault))?;
                     end + 1
@@ -135,7 +174,18 @@ impl Wire {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(at)
+    }
+
+    /// Looks at the next bytes of HTTP/2; so many frames go with the work since the last ones.
+    /// Where there was one frame too many, says how many bytes it took until that was whole.
+    pub(crate) fn look_at_frames(
+        &mut self,
+        bytes: &[u8],
+        with_work: u64,
+        now: Moment,
+    ) -> Result<(), usize> {
+        self.frames.look(bytes, with_work, now)
     }
 
     fn begin_line(&mut self, part: &[u8]) -> Result<(), Fault> {
@@ -182,7 +232,7 @@ impl Wire {
             Expects::Preface { left } if *line != *HTTP2_PREFACE[HTTP2_PREFACE.len() - left] => {
                 return Err(Fault::RequestLine);
             }
-            Expects::Preface { left: 1 } => Expects::Anything,
+            Expects::Preface { left: 1 } => Expects::Frames,
             Expects::Preface { left } => Expects::Preface { left: left - 1 },
             Expects::RequestLine => {
                 self.head = Head::begin(line, self.limits)?;
@@ -215,7 +265,10 @@ impl Wire {
                 self.head.count(line);
                 Expects::Trailer
             }
-            other @ (Expects::Body { .. } | Expects::Chunk { .. } | Expects::Anything) => other,
+            other @ (Expects::Body { .. }
+            | Expects::Chunk { .. }
+            | Expects::Frames
+            | Expects::Anything) => other,
         };
         Ok(())
     }

@@ -68,7 +68,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let message = error.inner().to_string();
         // The field says where; line and column would say it again.
         let why = message.rsplit_once(" at line ").map_or(&*message, |(why, _)| why).to_owned();
-        Failure::Invalid { field: field(error.path(), &why), why }.into()
+        Failure::Invalid { field: field(&error.path().to_string(), &why), why }.into()
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)

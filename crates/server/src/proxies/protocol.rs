@@ -3,9 +3,12 @@
 //! (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 //!
 //! Parsed here, because it is four fields of fixed size. Version 1, which is text of unknown
-//! length, is not spoken. What follows the addresses (TLVs) is passed over.
+//! length, is not spoken. Of what follows the addresses (TLVs) the checksum is checked, where there
+//! is one, and the rest is passed over.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::checksum::crc32c;
 
 /// How every header begins; no HTTP and no TLS does.
 pub(super) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -17,9 +20,16 @@ pub(super) const FIXED_BYTES: usize = 16;
 /// certificate among the TLVs needs more.
 const REST_BYTES_MAX: usize = 4096;
 
+/// The kind of a TLV with the checksum of the whole header, and how long that is (2.2.3 of the
+/// text).
+const CHECKSUM: u8 = 0x03;
+const CHECKSUM_BYTES: usize = 4;
+
 /// What the fixed part says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fixed {
+    /// Itself, for the checksum.
+    bytes: [u8; FIXED_BYTES],
     command: Command,
     /// Which kind of addresses follows.
     family: u8,
@@ -50,6 +60,10 @@ pub(crate) enum HeaderError {
     Length(usize),
     #[error("{0} bytes are too few for the addresses")]
     Short(usize),
+    #[error("what follows the addresses does not end where the header does")]
+    Tail,
+    #[error("the checksum is wrong")]
+    Checksum,
 }
 
 /// Reads the part whose length is known.
@@ -66,7 +80,7 @@ pub(super) fn fixed(bytes: &[u8; FIXED_BYTES]) -> Result<Fixed, HeaderError> {
     if rest_bytes > REST_BYTES_MAX {
         return Err(HeaderError::Length(rest_bytes));
     }
-    Ok(Fixed { command, family: bytes[13], rest_bytes })
+    Ok(Fixed { bytes: *bytes, command, family: bytes[13], rest_bytes })
 }
 
 impl Fixed {
@@ -77,21 +91,44 @@ impl Fixed {
             return Ok(None);
         }
         let short = HeaderError::Short(rest.len());
-        match self.family {
-            0x00 => Ok(None),
-            // Two addresses and two ports.
+        // Two addresses and two ports.
+        let (source, addresses_bytes) = match self.family {
+            // How long the addresses are that nobody knows, nobody knows.
+            0x00 => return Ok(None),
             0x11 => match rest.first_chunk::<12>() {
-                Some([a, b, c, d, ..]) => Ok(Some(Ipv4Addr::new(*a, *b, *c, *d).into())),
-                None => Err(short),
+                Some([a, b, c, d, ..]) => (IpAddr::from(Ipv4Addr::new(*a, *b, *c, *d)), 12),
+                None => return Err(short),
             },
             0x21 => match (rest.first_chunk::<36>(), rest.first_chunk::<16>()) {
                 (Some(_both), Some(source)) => {
-                    Ok(Some(IpAddr::from(Ipv6Addr::from(*source)).to_canonical()))
+                    (IpAddr::from(Ipv6Addr::from(*source)).to_canonical(), 36)
                 }
-                _ => Err(short),
+                _ => return Err(short),
             },
-            other => Err(HeaderError::Family(other)),
+            other => return Err(HeaderError::Family(other)),
+        };
+        self.check_tail(rest, addresses_bytes)?;
+        Ok(Some(source))
+    }
+
+    /// Walks through the TLVs, which follow the addresses, and checks the checksum among them.
+    fn check_tail(self, rest: &[u8], addresses_bytes: usize) -> Result<(), HeaderError> {
+        let mut tail = &rest[addresses_bytes..];
+        while let [kind, high, low, after @ ..] = tail {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let Some((value, next)) = after.split_at_checked(length) else {
+                return Err(HeaderError::Tail);
+            };
+            if *kind == CHECKSUM {
+                let before = &rest[..rest.len() - after.len()];
+                let sum = crc32c([&self.bytes[..], before, &[0; CHECKSUM_BYTES], next]);
+                if value != sum.to_be_bytes() {
+                    return Err(HeaderError::Checksum);
+                }
+            }
+            tail = next;
         }
+        if tail.is_empty() { Ok(()) } else { Err(HeaderError::Tail) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
+use super::checksum::crc32c;
 use super::protocol::{HeaderError, SIGNATURE, parse};
 use super::*;
 
@@ -92,7 +93,7 @@ fn a_proxy_header_names_its_source() {
     assert_eq!(parse(&header(0x21, 0x11, 12, &v4)), Ok(Some((source, 28))));
     // What follows the addresses, and what follows the header.
     let mut more = v4.to_vec();
-    more.extend(b"\x03\x00\x04\0\0\0\0GET /");
+    more.extend(b"\x04\x00\x04\0\0\0\0GET /");
     assert_eq!(parse(&header(0x21, 0x11, 19, &more)), Ok(Some((source, 35))));
     let mut v6 = [0; 36];
     v6[..16].copy_from_slice(&"2001:db8::7".parse::<std::net::Ipv6Addr>().unwrap().octets());
@@ -101,6 +102,52 @@ fn a_proxy_header_names_its_source() {
     v6[..16].copy_from_slice(&"::ffff:192.0.2.1".parse::<std::net::Ipv6Addr>().unwrap().octets());
     let source = Some(IpAddr::from([192, 0, 2, 1]));
     assert_eq!(parse(&header(0x21, 0x21, 36, &v6)), Ok(Some((source, 52))));
+}
+
+/// A header of version 2 with these TLVs, and the right checksum in the place of the last four
+/// bytes of the last one.
+fn summed(tlvs: &[u8]) -> Vec<u8> {
+    let mut rest = vec![192, 0, 2, 1, 10, 0, 0, 1, 0xff, 0xff, 1, 0xbb];
+    rest.extend(tlvs);
+    let mut header = header(0x21, 0x11, rest.len() as u16, &rest);
+    let sum = crc32c([&header[..]]).to_be_bytes();
+    let end = header.len() - 4;
+    header[end..].copy_from_slice(&sum);
+    header
+}
+
+#[test]
+fn a_checksum_is_that_of_the_whole_header_without_itself() {
+    let source = Some(IpAddr::from([192, 0, 2, 1]));
+    let alone = summed(b"\x03\x00\x04\0\0\0\0");
+    assert_eq!(alone[31..], [0x69, 0xe5, 0xd1, 0x45], "computed by other means");
+    assert_eq!(parse(&alone), Ok(Some((source, 35))));
+    assert_eq!(parse(&summed(b"\x04\x00\x01x\x03\x00\x04\0\0\0\0")), Ok(Some((source, 39))));
+    // No bit of it may be another.
+    for bit in 12 * 8..alone.len() * 8 {
+        let mut wrong = alone.clone();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        let other = parse(&wrong);
+        // One that says of itself that it has no checksum has none, and what it then says is left
+        // to TCP's own.
+        let without = wrong[28] != 0x03;
+        assert!(without || !matches!(other, Ok(Some((Some(_), _)))), "bit {bit}: {other:?}");
+    }
+}
+
+#[test]
+fn what_follows_the_addresses_ends_with_the_header() {
+    let tail = |tlvs: &[u8]| {
+        let rest = [&[192, 0, 2, 1, 10, 0, 0, 1, 0xff, 0xff, 1, 0xbb], tlvs].concat();
+        parse(&header(0x21, 0x11, rest.len() as u16, &rest))
+    };
+    assert!(tail(b"\x04\0\0\x04\0\x02ab").is_ok());
+    for wrong in [&b"\x04"[..], b"\x04\0", b"\x04\0\x01", b"\x04\0\0\x04\0\x03ab"] {
+        assert_eq!(tail(wrong), Err(HeaderError::Tail), "{wrong:?}");
+    }
+    for wrong in [&b"\x03\0\0"[..], b"\x03\0\x03abc", b"\x03\0\x05abcde", b"\x03\0\x04\0\0\0\0"] {
+        assert_eq!(tail(wrong), Err(HeaderError::Checksum), "{wrong:?}");
+    }
 }
 
 #[test]

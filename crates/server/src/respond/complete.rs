@@ -1,4 +1,5 @@
-//! What the router, or a handler, answers with a status and nothing else is given its form.
+//! What the router, or a handler, answers with a status and nothing else is given its form, and
+//! so is what axum's extractors say in plain text.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 use tenfold_context::Context;
 
+use super::rejection::without_plain_rejection;
 use super::{Error, Failure, again_after_seconds, problem};
 
-/// Gives the errors of the router and of handlers that have no body the body of a problem, and
-/// answers `OPTIONS` where no route does.
+/// Gives the errors of the router and of handlers that have no body, and those of axum's
+/// extractors, the body of a problem, and answers `OPTIONS` where no route does.
 pub(crate) fn complete(response: Response, method: &Method, uri: &Uri) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -21,7 +23,7 @@ pub(crate) fn complete(response: Response, method: &Method, uri: &Uri) -> Respon
     let bare = response.body().size_hint().exact() == Some(0)
         && !response.headers().contains_key(CONTENT_TYPE);
     if !bare {
-        return response;
+        return without_plain_rejection(response);
     }
     let failure: Error = match status {
         // RFC 9110 §9.3.7: the server as a whole, and what a path takes.
@@ -32,21 +34,32 @@ pub(crate) fn complete(response: Response, method: &Method, uri: &Uri) -> Respon
             return no_content(response.into_parts().0.headers);
         }
         StatusCode::NOT_FOUND => Failure::NothingHere.into(),
+        StatusCode::MISDIRECTED_REQUEST => Failure::Misdirected.into(),
         StatusCode::METHOD_NOT_ALLOWED if !is_known(method) => Failure::MethodUnknown.into(),
         StatusCode::METHOD_NOT_ALLOWED => Failure::MethodNotAllowed.into(),
-        other => bare_status(other),
+        other => {
+            let (code, detail) = of_status(other);
+            problem(other, code, detail)
+        }
     };
+    formed(&failure, response.into_parts().0.headers)
+}
+
+/// The answer to a failure, with whatever else stands in the headers already.
+pub(super) fn formed(failure: &Error, mut headers: HeaderMap) -> Response {
+    failure.log();
     let (status, json) = failure.to_wire(Context::current().as_ref());
-    let (mut head, _empty) = response.into_parts();
-    head.status = status;
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     // A handler's answer to HEAD has the length of what GET would have had.
-    head.headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_LENGTH);
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
         let seconds = again_after_seconds(Duration::from_secs(1));
-        head.headers.entry(RETRY_AFTER).or_insert_with(|| seconds.into());
+        headers.entry(RETRY_AFTER).or_insert_with(|| seconds.into());
     }
-    Response::from_parts(head, Body::from(json))
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 fn no_content(mut headers: HeaderMap) -> Response {
@@ -73,10 +86,10 @@ fn is_known(method: &Method) -> bool {
     )
 }
 
-/// The problem of a status of which nothing else is known.
-fn bare_status(status: StatusCode) -> Error {
+/// The problem of a status of which nothing else is known: its code, and what it says.
+pub(super) fn of_status(status: StatusCode) -> (&'static str, &'static str) {
     use StatusCode as Status;
-    let (code, detail) = match status {
+    match status {
         Status::BAD_REQUEST => ("bad_request", "the request is not as it should be"),
         Status::UNAUTHORIZED => ("unauthorized", "this needs a login"),
         Status::FORBIDDEN => ("forbidden", "this is not permitted"),
@@ -93,7 +106,6 @@ fn bare_status(status: StatusCode) -> Error {
             ("unsupported_media_type", "the body has a form that is not taken here")
         }
         Status::RANGE_NOT_SATISFIABLE => ("range_not_satisfiable", "there is no such part of it"),
-        Status::MISDIRECTED_REQUEST => ("misdirected", "this server does not answer for that host"),
         Status::UNPROCESSABLE_ENTITY => ("invalid", "the input is not valid"),
         Status::UPGRADE_REQUIRED => ("upgrade_required", "this needs another protocol"),
         Status::PRECONDITION_REQUIRED => ("precondition_required", "this needs a condition"),
@@ -104,8 +116,7 @@ fn bare_status(status: StatusCode) -> Error {
         Status::GATEWAY_TIMEOUT => ("deadline_passed", "another service did not answer in time"),
         status if status.is_client_error() => ("refused", "the request was refused"),
         _ => ("internal", "it failed by our own fault; the request id finds it in the log"),
-    };
-    problem(status, code, detail)
+    }
 }
 
 #[cfg(test)]

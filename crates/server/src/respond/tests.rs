@@ -30,6 +30,7 @@ fn each_failure_has_its_answer() {
         (Failure::MediaType, "415 /problems/unsupported_media_type"),
         (Failure::BodyTooLarge { bytes_max: 1 }, "413 /problems/body_too_large"),
         (Failure::MethodUnknown, "501 /problems/method_unknown"),
+        (Failure::Misdirected, "421 /problems/misdirected"),
         (Failure::BodyTooSlow, "408 /problems/body_too_slow"),
         (Failure::NoRoom, "503 /problems/overloaded, again"),
         (Failure::Fault(Fault::BareLineFeed), "400 /problems/malformed"),

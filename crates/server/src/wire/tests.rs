@@ -4,11 +4,18 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits { uri_bytes_max: 20, bytes_max: 200, fields_max: 5 };
+const LIMITS: WireLimits = WireLimits {
+    head: HeadLimits { uri_bytes_max: 20, bytes_max: 200, fields_max: 5 },
+    control_frames_max: 3,
+};
+
+fn wire() -> Wire {
+    Wire::new(LIMITS, Moment::from_nanos(1))
+}
 
 /// Reads in pieces of that size: where it was refused, if it was.
 fn read(bytes: &[u8], piece: usize) -> (Option<At>, Wire) {
-    let mut wire = Wire::new(LIMITS);
+    let mut wire = wire();
     for (number, part) in bytes.chunks(piece).enumerate() {
         if let Err((at, fault)) = wire.look(part) {
             return (Some((number * piece + at, fault)), wire);
@@ -50,10 +57,13 @@ fn what_follows_a_request_is_the_next_one() {
 fn other_protocols_are_left_alone() {
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\n\n\0\0";
     let (refused, wire) = read(preface.as_bytes(), 5);
-    assert!(refused.is_none() && !wire.is_http1() && !wire.is_within_request());
-    let mut upgraded = Wire::new(LIMITS);
+    assert!(refused.is_none() && wire.is_http2() && !wire.is_within_request());
+    let mut whole = self::wire();
+    assert_eq!(whole.look(preface.as_bytes()), Ok(preface.len() - 4));
+    let mut upgraded = self::wire();
     upgraded.let_through();
-    assert_eq!(upgraded.look(b"\n\n\n"), Ok(()));
+    assert_eq!(upgraded.look(b"\n\n\n"), Ok(0));
+    assert!(!upgraded.is_http1() && !upgraded.is_http2());
 }
 
 #[test]
@@ -126,6 +136,6 @@ proptest! {
         let (pieces, many) = read(text.as_bytes(), piece);
         prop_assert_eq!(whole.map(|(_, fault)| fault), pieces.map(|(_, fault)| fault));
         prop_assert_eq!(one.heads(), many.heads());
-        prop_assert!(many.begun.len() <= LIMITS.bytes_max.max(CHUNK_LINE_BYTES_MAX) + 1);
+        prop_assert!(many.begun.len() <= LIMITS.head.bytes_max.max(CHUNK_LINE_BYTES_MAX) + 1);
     }
 }

@@ -428,8 +428,11 @@ async fn clients_that_say_nothing_or_stall_hold_up_no_other() {
     for _ in 0..8 {
         ask(server.address, &client, "localhost").await.unwrap();
     }
-    // Those who say nothing at all have no place that could be needed.
-    assert_eq!(server.metric("tenfold_http_connections"), 44.0);
+    // The first who asked took the place of one that stalls, and left it free for the others.
+    server.until(&handshakes("displaced"), 7.0).await;
+    // Those who say nothing at all have no place that could be needed. The server may yet have to
+    // notice that the last who asked has left.
+    server.until("tenfold_http_connections", 43.0).await;
     drop(silent);
 }
 
