@@ -51,7 +51,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench floor".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&["-p", "floor", "-p", "store", "-p", "tenfold-cli", "--bins"])?;
+    build()?;
     let postgres = PrivatePostgres::start_on(SERVICE_CORE)?;
     fill(&postgres)?;
     let services = [floor(&postgres)?, store(&postgres)?];

@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench load".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
     let oha = crate::needs::oha()?;
-    build(&["-p", "tenfold-loadgen", "-p", "store", "-p", "tenfold-cli", "--bins", "--examples"])?;
+    build()?;
     let mut report = Report::new("load", &name);
     for question in Question::value_variants() {
         if !arguments.only.is_empty() && !arguments.only.contains(question) {

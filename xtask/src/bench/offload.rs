@@ -53,7 +53,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench offload".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&["-p", "store", "-p", "tenfold-cli", "-p", "tenfold-loadgen", "--bins", "--examples"])?;
+    build()?;
     let postgres = PrivatePostgres::start_on(SERVICE_CORE)?;
     fill(&postgres)?;
     let store = store(&postgres)?;

@@ -60,7 +60,7 @@ const WAYS: [Way; 4] = [
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench server".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&["-p", "hello", "--bins"])?;
+    build()?;
     let (_made, files) = Running::talkative(command(&program("hello-certificate")?, &[]), 2)?;
     let turn = Duration::from_secs(arguments.seconds);
     let mut report = Report::new("server", &name);

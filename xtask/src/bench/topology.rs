@@ -81,16 +81,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench topology".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&[
-        "-p",
-        "topology",
-        "-p",
-        "tenfold-cli",
-        "-p",
-        "tenfold-loadgen",
-        "--bins",
-        "--examples",
-    ])?;
+    build()?;
     let postgres = PrivatePostgres::start_on(CORES[0])?;
     fill(&postgres)?;
     pin(postgres.id, &CORES)?;
