@@ -35,6 +35,7 @@ struct Arguments {
 }
 
 #[tokio::main]
+#[expect(clippy::disallowed_methods, reason = "it is what the chassis is compared with")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let listener = TcpListener::bind(arguments.listen).await?;
