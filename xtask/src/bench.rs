@@ -7,9 +7,14 @@ mod export;
 mod floor;
 pub(crate) mod instructions;
 mod load;
+mod offload;
+mod server;
+mod topology;
 // What they share.
 mod child;
 mod cpu;
+mod h2load;
+mod ours;
 mod pin;
 mod release;
 mod result;
@@ -19,6 +24,8 @@ mod wrk;
 
 pub use child::{Running, free_address};
 pub use cpu::{cpu_time, cpu_time_of_ended_children, cpu_time_of_tree};
+use h2load::{Connections, h2load};
+use pin::{LOAD_CORE, SERVICE_CORE};
 pub use pin::{pin, pinned};
 pub use result::{Bar, Figure, Report};
 pub use rounds::{interleave, median, spread};
@@ -49,6 +56,21 @@ const BENCHES: &[Bench] = &[
         name: "instructions",
         what: "instructions, the shared lane against tokio-postgres: 1.25 × per read, 1.3 × per row",
         run: instructions::run,
+    },
+    Bench {
+        name: "server",
+        what: "CPU per request, the chassis with everything on against axum::serve: at most 1.05 ×",
+        run: server::run,
+    },
+    Bench {
+        name: "offload",
+        what: "a CPU-bound route at ten times its rate: at least 0.86 of its best; others' latency",
+        run: offload::run,
+    },
+    Bench {
+        name: "topology",
+        what: "the store on shards, on a port for each thread, and on one runtime with many threads",
+        run: topology::run,
     },
     Bench {
         name: "load",

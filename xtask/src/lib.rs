@@ -6,6 +6,8 @@
 
 pub mod bench;
 pub mod ci;
+pub mod docs;
+pub mod longer;
 mod needs;
 mod repository;
 pub mod shell;

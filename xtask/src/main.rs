@@ -26,6 +26,23 @@ enum Command {
     },
     /// Check what no compiler checks: arrows, documents, manifests, bans
     Tidy,
+    /// Write anew the documents that are made from the program
+    Docs,
+    /// Feed every parser of what strangers send with changed inputs
+    Fuzz {
+        /// How long for each parser
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// What decides the changes: another one gives other inputs
+        #[arg(long, default_value_t = 5)]
+        seed: u64,
+    },
+    /// Drain under load again and again: no request may fail
+    Drains {
+        /// How often, in cleartext and over TLS each
+        #[arg(long, default_value_t = 20)]
+        count: u32,
+    },
     /// Measure against a bar; without a name, list the benches
     Bench {
         /// Which bench
@@ -44,6 +61,9 @@ fn main() -> ExitCode {
         Command::Test { get_needs: true, .. } => xtask::test::get_needs(),
         Command::Test { filters, .. } => xtask::test::run(&filters),
         Command::Tidy => xtask::tidy::run(),
+        Command::Docs => xtask::docs::run(),
+        Command::Fuzz { seconds, seed } => xtask::longer::fuzz(seconds, seed),
+        Command::Drains { count } => xtask::longer::drains(count),
         Command::Bench { name: None, .. } => xtask::bench::list(),
         Command::Bench { name: Some(name), arguments } => xtask::bench::run(&name, &arguments),
         Command::Ci => xtask::ci::run(),

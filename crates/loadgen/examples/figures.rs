@@ -1,5 +1,6 @@
 //! One run, told as one JSON object: what a script reads that compares generators. With STREAMS
-//! it speaks HTTP/2, with so many requests at once on each connection.
+//! it speaks HTTP/2, with so many requests at once on each connection. Instead of an address it
+//! takes a scenario file.
 //!
 //! ```console
 //! $ cargo run --release -p tenfold-loadgen --example figures -- open RATE SECONDS URL CONNECTIONS [STREAMS]
@@ -7,6 +8,7 @@
 //! ```
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use tenfold_loadgen::scenario::Protocol;
@@ -20,7 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, number, seconds, url, connections, streams @ ..] = arguments.as_slice() else {
         return Err(USAGE.into());
     };
-    let mut scenario = Scenario::get(url)?;
+    let mut scenario = match url.ends_with(".toml") {
+        true => Scenario::load(Path::new(url))?,
+        false => Scenario::get(url)?,
+    };
     scenario.behaviour.connections_max = Some(connections.parse()?);
     if let Some(streams) = streams.first() {
         scenario.behaviour.protocol = Protocol::Http2;

@@ -54,4 +54,4 @@ pub use settings::RuntimeSettings;
 pub use shard::{
     Connected, ShardDied, ShardGone, ShardHandle, Shards, StartShardsError, StopShardsError,
 };
-pub use signal::{Signal, Signals};
+pub use signal::{Hangups, Signal, Signals};

@@ -18,6 +18,14 @@ use crate::panic;
 #[derive(Default)]
 pub struct Lifecycle {
     parts: Vec<Part>,
+    /// What is being started, to name it if that fails.
+    starting: Option<Starting>,
+}
+
+#[derive(Clone, Copy)]
+struct Starting {
+    part: &'static str,
+    since: Moment,
 }
 
 struct Part {
@@ -45,8 +53,16 @@ impl Lifecycle {
         let mut lifecycle = Lifecycle::new();
         match start(&mut lifecycle).await {
             Ok(value) => Ok((lifecycle, value)),
-            Err(error) => Err(StartFailed { error, report: lifecycle.stop().await }),
+            Err(error) => {
+                let part = lifecycle.starting.map(|starting| starting.part);
+                Err(StartFailed { part, error, report: lifecycle.stop().await })
+            }
         }
+    }
+
+    /// Notes that a part begins to start: if that fails, it has a name.
+    pub fn starting(&mut self, part: &'static str) {
+        self.starting = Some(Starting { part, since: Moment::now() });
     }
 
     /// Notes that a part has started, and how to stop it within `stop_timeout`. It is stopped
@@ -65,6 +81,13 @@ impl Lifecycle {
             let stopping = stop(deadline);
             Box::pin(async { stopping.await.map_err(|error| error.to_string()) })
         };
+        match self.starting.take_if(|starting| starting.part == name) {
+            Some(Starting { since, .. }) => {
+                let took_ms = Moment::now().since(since).as_millis() as u64;
+                tracing::debug!(part = name, took_ms, "part started");
+            }
+            None => tracing::debug!(part = name, "part started"),
+        }
         self.parts.push(Part { name, stop_timeout, stop: Box::new(stop) });
     }
 
@@ -192,6 +215,8 @@ impl fmt::Display for StoppedPart {
 /// A service could not be started.
 #[derive(Debug)]
 pub struct StartFailed<E> {
+    /// The part that could not be started, where that was noted.
+    pub part: Option<&'static str>,
     /// Why not.
     pub error: E,
     /// How stopping what had been started went.
@@ -200,6 +225,9 @@ pub struct StartFailed<E> {
 
 impl<E: fmt::Display> fmt::Display for StartFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(part) = self.part {
+            write!(f, "{part} could not be started: ")?;
+        }
         write!(f, "{}", self.error)?;
         if !self.report.is_clean() {
             write!(f, " (and then: {})", self.report)?;

@@ -118,8 +118,7 @@ impl Shards {
             .thread_name(format!("{name}-names"))
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .build()?;
-        let handle = ShardHandle::new(shard, runtime.handle().clone(), registry);
-        handle.spawn(heartbeat::beat(handle.clone(), heartbeat::lag(shard, registry)));
+        let handle = ShardHandle::adopt(shard, runtime.handle().clone(), registry);
 
         let (stop, stopped) = oneshot::channel();
         let (ends, ended) = oneshot::channel::<()>();

@@ -81,6 +81,27 @@ impl Signals {
     }
 }
 
+/// The ear for SIGHUP, which asks a service to read its files again. From [`Hangups::listen`] on,
+/// a terminal that closes no longer ends the process.
+#[derive(Debug)]
+pub struct Hangups(Stream);
+
+impl Hangups {
+    /// Begins to listen, on the current runtime.
+    ///
+    /// # Errors
+    /// When the system gives no signals.
+    pub fn listen() -> std::io::Result<Hangups> {
+        signal(SignalKind::hangup()).map(Hangups)
+    }
+
+    /// Waits for the next one. Those that came meanwhile are one.
+    pub async fn next(&mut self) {
+        // There is always a next one: the stream ends with its runtime, on which this waits.
+        let _ = self.0.recv().await;
+    }
+}
+
 struct Streams {
     terminate: Stream,
     interrupt: Stream,

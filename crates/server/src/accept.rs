@@ -1,9 +1,8 @@
-//! Takes connections out of the kernel's queue, as many as there is room for, and gives each to
-//! the shard that has the fewest.
+//! Takes connections out of the kernel's queue, as many as there is room for.
 
 use std::error::Error;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connection::Connections;
+use crate::handover::Handover;
 use crate::metrics::AcceptMetrics;
-use crate::socket::Place;
-
-/// A shard whose event loop is this late gets no new connection while another one is well.
-const LAG_MAX: Duration = Duration::from_millis(100);
+use crate::per_address::PerAddress;
+use crate::proxies::Proxies;
 
 /// How long the end of accepting looks for the next one in the kernel's queue, and in all: under
 /// a stream of new connections the queue is never empty.
@@ -39,8 +37,10 @@ pub(crate) struct Shard {
 /// Takes connections out of the kernel's queue.
 pub(crate) struct Acceptor {
     pub(crate) listener: TcpListener,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) handover: Handover,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) per_address: PerAddress,
+    pub(crate) proxies: Proxies,
     pub(crate) metrics: AcceptMetrics,
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -51,10 +51,19 @@ impl Acceptor {
         let mut stopped = self.stopped.clone();
         tokio::select! {
             () = self.accept() => {}
+            () = self.handover.look_after() => {}
             // An error means that the server is gone, which stops it as well.
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         self.empty_queue().await;
+        drop(stopped);
+        // Those who came last may have been given to a shard that stalls. Ends with the server.
+        self.close().look_after().await;
+    }
+
+    /// Nobody comes any more.
+    fn close(self) -> Handover {
+        self.handover
     }
 
     /// Lets in one after the other, for ever.
@@ -63,10 +72,10 @@ impl Acceptor {
         loop {
             // The place first: whoever is accepted must be served.
             let place = self.place().await;
-            match self.listener.accept().await.and_then(|(stream, _peer)| stream.into_std()) {
-                Ok(stream) => {
+            match self.listener.accept().await.and_then(into_std) {
+                Ok((stream, peer)) => {
                     backoff = BACKOFF_FIRST;
-                    self.hand_over(stream, place);
+                    self.hand_over(stream, peer, place);
                 }
                 // It had left before its turn.
                 Err(error) if is_the_clients(&error) => {}
@@ -104,20 +113,34 @@ impl Acceptor {
             // A timeout, and not a single poll: tokio asks the system only after it was told
             // that somebody waits, which takes a turn of its event loop.
             let accepted = tokio::time::timeout(QUEUE_LOOK, self.listener.accept()).await;
-            match accepted.map(|accepted| accepted.and_then(|(stream, _peer)| stream.into_std())) {
-                Ok(Ok(stream)) => self.hand_over(stream, place),
+            match accepted.map(|accepted| accepted.and_then(into_std)) {
+                Ok(Ok((stream, peer))) => self.hand_over(stream, peer, place),
                 Ok(Err(error)) if is_the_clients(&error) => {}
                 Ok(Err(_)) | Err(_) => return,
             }
         }
     }
 
-    fn hand_over(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let least = |shard: &&Shard| (shard.handle.lag() > LAG_MAX, shard.handle.connections());
-        let Some(shard) = self.shards.iter().min_by_key(least) else { return };
-        let place = Place::take(permit, shard.handle.connect(), shard.open.clone());
-        shard.handle.spawn(shard.connections.clone().serve(stream, place));
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let address = peer.ip().to_canonical();
+        // A proxy's address is no client's. Whom it introduces is counted when it has.
+        let one_of_address = if self.proxies.trust(address) {
+            None
+        } else {
+            let Some(one_of_address) = self.per_address.connect(address) else {
+                // Closed unread: an answer would cost more than one who asks for so many is worth.
+                return self.metrics.address.increment();
+            };
+            Some(one_of_address)
+        };
+        self.handover.give(stream, address, permit, one_of_address);
     }
+}
+
+fn into_std(
+    (stream, peer): (tokio::net::TcpStream, SocketAddr),
+) -> io::Result<(TcpStream, SocketAddr)> {
+    Ok((stream.into_std()?, peer))
 }
 
 /// Whether the connection failed and not the port.

@@ -4,46 +4,29 @@
 mod decided;
 mod pages;
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::bind::{BindError, bind};
 use crate::settings::AdminSettings;
+use crate::side_port::{SideLimits, SidePort};
 
 pub use decided::Decided;
 pub use pages::{AdminPages, BuildInfo};
 
-/// A probe, a scraper and a few people: more than that is a mistake, and waits.
-const CONNECTIONS_MAX: usize = 64;
-
-/// Time for a request's head, and for a connection to stay without one.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Time for a whole connection, so that readers who stop do not use up the places.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// After a failure to accept, such as having no file descriptor.
-const BACKOFF: Duration = Duration::from_millis(100);
+/// A probe, a scraper and a few people: more than that is a mistake, and waits. Readers who stop
+/// do not use up the places, because a whole connection has a time too.
+const LIMITS: SideLimits = SideLimits {
+    connections_max: 64,
+    header_timeout: Duration::from_secs(5),
+    connection_timeout: Duration::from_secs(60),
+    keep_alive: true,
+};
 
 /// The running admin port. Dropping it closes the port.
 #[derive(Debug)]
-pub struct Admin {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Admin(SidePort);
 
 /// Why the admin port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -63,72 +46,22 @@ impl Admin {
     /// # Errors
     /// Says which address, and why not.
     pub fn start(settings: &AdminSettings, pages: AdminPages) -> Result<Admin, StartAdminError> {
-        let listener = bind(settings.listen, "admin.listen")?;
-        let address = listener.local_addr().unwrap_or(settings.listen);
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(StartAdminError::Thread)?;
-        let (stop, stopped) = oneshot::channel();
-        let serve = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, Arc::new(pages)) => {}
-                    _ = stopped => {}
-                }
-            });
-        };
-        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve);
-        let thread = thread.map_err(StartAdminError::Thread)?;
-        Ok(Admin { address, stop: Some(stop), thread: Some(thread) })
+        Admin::adopt(bind(settings.listen, "admin.listen")?, pages)
+    }
+
+    /// The same on a port that is open already.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn adopt(listener: TcpListener, pages: AdminPages) -> Result<Admin, StartAdminError> {
+        let port = SidePort::start("admin", listener, LIMITS, move |request| {
+            pages.answer(request.method(), request.uri().path())
+        });
+        Ok(Admin(port.map_err(StartAdminError::Thread)?))
     }
 
     /// Where it listens.
     pub fn local_address(&self) -> SocketAddr {
-        self.address
+        self.0.local_address()
     }
-}
-
-impl Drop for Admin {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // Nothing on it blocks; a panic there has been reported by the hook.
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, pages: Arc<AdminPages>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            return tracing::error!(error = &error as &dyn Error, "admin port does not work");
-        }
-    };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _peer)) => {
-                tokio::spawn(serve(stream, pages.clone(), place));
-            }
-            Err(error) => {
-                tracing::error!(error = &error as &dyn Error, "accept on the admin port failed");
-                tokio::time::sleep(BACKOFF).await;
-            }
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, pages: Arc<AdminPages>, _place: OwnedSemaphorePermit) {
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let answer = pages.answer(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    // Whatever becomes of the connection is the client's business.
-    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
 }

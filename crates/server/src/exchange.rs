@@ -5,6 +5,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,11 +15,15 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use tenfold_context::{Context, Moment};
-use tenfold_overload::Permit;
+use tenfold_overload::{Entrance, Permit};
+use tokio::time::Sleep;
 
 use crate::access_log::AccessLog;
 use crate::activity::{Activity, AnswerPlace};
+use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::metrics::{Ending, ShardMetrics};
+use crate::request_body::Seat;
+use crate::respond;
 
 /// The status that is counted for a client that left before its answer began; nginx's number.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -36,9 +41,8 @@ pub(crate) struct Exchange {
     status: StatusCode,
     ending: Ending,
     turn: Turn,
-    /// The place behind the door. It goes back with the exchange, not with the handler: an
-    /// answer that is still being written occupies memory, and often a connection to Postgres.
-    permit: Option<Permit>,
+    /// What its buffers occupy, if it is sent in parts.
+    charge: Option<Charge>,
     activity: Arc<Activity>,
     place: AnswerPlace,
     metrics: Arc<ShardMetrics>,
@@ -55,7 +59,7 @@ impl Exchange {
     pub(crate) fn begin<B>(
         context: Context,
         request: &http::Request<B>,
-        activity: Arc<Activity>,
+        activity: &Arc<Activity>,
         metrics: Arc<ShardMetrics>,
         access_log: AccessLog,
     ) -> Exchange {
@@ -68,8 +72,8 @@ impl Exchange {
             status: StatusCode::from_u16(CLIENT_CLOSED_REQUEST).expect("three digits"),
             ending: Ending::Abandoned,
             turn: Turn::Ours,
-            permit: None,
-            activity,
+            charge: None,
+            activity: activity.clone(),
             place,
             metrics,
             access_log,
@@ -77,15 +81,42 @@ impl Exchange {
     }
 
     /// Keeps the place behind the door until the end.
-    pub(crate) fn hold(&mut self, permit: Permit) {
-        self.permit = Some(permit);
+    pub(crate) fn hold(&self, permit: Permit) {
+        self.activity.hold(self.place, permit);
+    }
+
+    /// The place behind the door, for a body that may have to give it back for a while.
+    pub(crate) fn seat(&self, door: &Entrance) -> Seat {
+        Seat {
+            activity: self.activity.clone(),
+            place: self.place,
+            door: door.clone(),
+            context: self.context.clone(),
+        }
+    }
+
+    /// Its place among the answers of its connection.
+    pub(crate) fn place(&self) -> AnswerPlace {
+        self.place
+    }
+
+    /// What the router or a handler left without a form gets one.
+    pub(crate) fn complete(&self, response: Response) -> Response {
+        respond::complete(response, &self.method, &self.uri)
     }
 
     /// The answer begins: from here on the exchange lives in its body.
-    pub(crate) fn answer(mut self, mut response: Response) -> http::Response<AnswerBody> {
+    pub(crate) fn answer(
+        mut self,
+        mut response: Response,
+        limits: &AnswerLimits,
+    ) -> http::Response<AnswerBody> {
         // An answer that changes the protocol has said already what becomes of the connection.
-        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if !upgrades && self.activity.answers_for_the_last_time() {
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS
+            || self.method == Method::CONNECT && response.status().is_success();
+        if upgrades {
+            self.activity.upgrade(Moment::now());
+        } else if self.activity.answers_for_the_last_time() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.status = response.status();
@@ -97,7 +128,13 @@ impl Exchange {
             self.ending = Ending::Complete;
         }
         self.reader_turn();
-        response.map(|body| AnswerBody { body, rest: Bytes::new(), exchange: self })
+        response.map(|body| AnswerBody {
+            body,
+            rest: Bytes::new(),
+            source: Source { timeout: limits.source_stall_timeout, waits_since: None, alarm: None },
+            bytes: limits.bytes.clone(),
+            exchange: self,
+        })
     }
 
     fn reader_turn(&mut self) {
@@ -134,7 +171,47 @@ pub(crate) struct AnswerBody {
     body: Body,
     /// What is left of a frame that is given out in pieces.
     rest: Bytes,
+    source: Source,
+    bytes: BytesInFlight,
     exchange: Exchange,
+}
+
+/// What all answers are held to.
+pub(crate) struct AnswerLimits {
+    /// How long what an answer is made of may not come.
+    pub(crate) source_stall_timeout: Duration,
+    pub(crate) bytes: BytesInFlight,
+}
+
+/// Where the parts of an answer come from, and since when none has.
+struct Source {
+    timeout: Duration,
+    waits_since: Option<Moment>,
+    /// There is none until something has to be waited for, and then it is left as it is: nearly
+    /// always the next part comes before it rings.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// The source of an answer gave nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("what the answer is made of did not come within {} ms", after.as_millis())]
+struct SourceStalled {
+    after: Duration,
+}
+
+impl Source {
+    /// It has nothing now: fails if that has lasted too long.
+    fn poll_stalled(&mut self, cx: &mut task::Context<'_>) -> Poll<SourceStalled> {
+        let since = *self.waits_since.get_or_insert_with(Moment::now);
+        let ends = (since + self.timeout).instant();
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        ready!(alarm.as_mut().poll(cx));
+        if alarm.deadline() < ends {
+            alarm.as_mut().reset(ends);
+            ready!(alarm.as_mut().poll(cx));
+        }
+        Poll::Ready(SourceStalled { after: self.timeout })
+    }
 }
 
 /// hyper takes a frame whole, however large, and lets go of the body after the last one. A large
@@ -142,21 +219,36 @@ pub(crate) struct AnswerBody {
 /// has all but the last piece, and a reader that stops is noticed.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
+/// What an answer that is sent in parts occupies at most: the piece that hyper has, because it
+/// asks for the next one when that is gone. Of rows it is a chunk of 32 KiB, and one that is
+/// being filled.
+const STREAM_BYTES: u64 = PIECE_BYTES_MAX as u64;
+
 impl AnswerBody {
     fn poll_whole_frame(
         &mut self,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let AnswerBody { body, exchange, .. } = self;
+        let AnswerBody { body, exchange, source, .. } = self;
         // What a body does, such as reading rows, belongs to the request as much as what its
         // handler did.
-        within(&exchange.context, || match ready!(Pin::new(body).poll_frame(cx)) {
-            Some(Err(error)) => {
+        within(&exchange.context, || {
+            let frame = match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    source.waits_since = None;
+                    frame
+                }
+                Poll::Pending => {
+                    let stalled = ready!(source.poll_stalled(cx));
+                    exchange.metrics.limited("source_stall_timeout");
+                    Some(Err(axum::Error::new(stalled)))
+                }
+            };
+            if let Some(Err(error)) = &frame {
                 exchange.ending = Ending::Failed;
-                tracing::error!(error = &error as &dyn Error, "answer broke off");
-                Poll::Ready(Some(Err(error)))
+                tracing::error!(error = error as &dyn Error, "answer broke off");
             }
-            frame => Poll::Ready(frame),
+            Poll::Ready(frame)
         })
     }
 
@@ -189,9 +281,15 @@ impl http_body::Body for AnswerBody {
         } else {
             Some(Ok(self.piece()))
         };
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.exchange.activity.part_is_ready(bytes);
+        }
         // hyper does not ask again when it knows that the body is at its end.
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.is_end_stream()) {
             self.exchange.ending = Ending::Complete;
+        } else if self.exchange.charge.is_none() {
+            self.exchange.charge = Some(self.bytes.charge_always(STREAM_BYTES));
         }
         self.exchange.reader_turn();
         Poll::Ready(frame)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use tenfold_context::Context;
+use tenfold_context::{Context, Deadline, Priority};
 use tenfold_db::ShardDatabase;
 use tenfold_runtime::OffloadError;
 
@@ -18,6 +18,8 @@ pub use json::Json;
 pub use path::Path;
 pub use query::Query;
 
+use crate::caller::Caller;
+use crate::event_stream::Draining;
 use crate::respond::{Error, Failure};
 
 /// What the handlers on one shard can ask for.
@@ -34,14 +36,27 @@ pub struct Resources {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) resources: Resources,
-    pub(crate) body_bytes_max: usize,
+    pub(crate) draining: Draining,
+}
+
+/// What the pipeline puts into a request: the shard's part and the request's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Within {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) caller: Caller,
+}
+
+impl Within {
+    pub(crate) fn of(parts: &Parts) -> Result<&Within, Error> {
+        let within = parts.extensions.get::<Within>();
+        let outside = "an extractor of tenfold-server ran outside of its pipeline";
+        within.ok_or_else(|| Failure::Misbuilt(outside).into())
+    }
 }
 
 impl Shared {
     fn of(parts: &Parts) -> Result<&Shared, Error> {
-        let shared = parts.extensions.get::<Arc<Shared>>();
-        let outside = "an extractor of tenfold-server ran outside of its pipeline";
-        shared.map(|shared| &**shared).ok_or_else(|| Failure::Misbuilt(outside).into())
+        Within::of(parts).map(|within| &*within.shared)
     }
 }
 
@@ -68,6 +83,14 @@ impl<S: Sync> FromRequestParts<S> for Db {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Draining {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Draining, Error> {
+        Shared::of(parts).map(|shared| shared.draining.clone())
+    }
+}
+
 /// The offload pool in the hands of this request: what is not begun by its deadline never is.
 #[derive(Clone, Debug)]
 pub struct Offload {
@@ -76,6 +99,22 @@ pub struct Offload {
 }
 
 impl Offload {
+    /// The same with another class in the line: a report that can wait gives way to what cannot.
+    #[must_use]
+    pub fn with_priority(self, priority: Priority) -> Offload {
+        let Offload { offload, context } = self;
+        Offload { offload, context: context.with_priority(priority) }
+    }
+
+    /// The same with less time: what is not begun by then never is. The request's own deadline
+    /// stays where it is.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Deadline) -> Offload {
+        let Offload { offload, context } = self;
+        let sooner = deadline.earlier(context.deadline());
+        Offload { offload, context: context.with_deadline(sooner) }
+    }
+
     /// Runs `job` on a thread where it may take its time, and waits for it.
     ///
     /// # Errors
@@ -105,17 +144,16 @@ fn current() -> Context {
 
 /// The field that serde complains of: where it was, and the name in its message if the field is
 /// not there, which no path can say.
-fn field(path: &serde_path_to_error::Path, message: &str) -> String {
-    let path = path.to_string();
+pub(crate) fn field(path: &str, message: &str) -> String {
     let named = ["missing field `", "unknown field `"]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split('`').next());
-    match (path.as_str(), named) {
+    match (path, named) {
         (".", Some(name)) => name.to_owned(),
         // serde_path_to_error says the name of an unknown field itself.
-        (_, Some(name)) if path == name || path.ends_with(&format!(".{name}")) => path,
+        (_, Some(name)) if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
         (_, Some(name)) => format!("{path}.{name}"),
         (".", None) => "body".to_owned(),
-        _ => path,
+        _ => path.to_owned(),
     }
 }

@@ -11,6 +11,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tenfold_overload::{Entrance, Limits};
 use tenfold_runtime::ShardHandle;
 use tenfold_telemetry::log::LogSettings;
@@ -21,13 +22,19 @@ use tokio::task::JoinHandle;
 use crate::accept::{Acceptor, Shard};
 use crate::access_log::AccessLog;
 use crate::bind::{BindError, bind};
+use crate::bytes_in_flight::BytesInFlight;
 use crate::connection::Connections;
 use crate::drain::{DrainTimes, Phase};
+use crate::event_stream::Draining;
 use crate::files::connections_possible;
-use crate::metrics::{AcceptMetrics, ShardMetrics, watch_door};
-use crate::pipeline::{App, Pipeline};
+use crate::handover::Handover;
+use crate::metrics::{AcceptMetrics, ShardMetrics, watch_bytes, watch_door};
+use crate::per_address::PerAddress;
+use crate::pipeline::{App, Pipeline, Process};
+use crate::proxies::Proxies;
+use crate::redirect::Redirect;
 use crate::settings::ServerSettings;
-use crate::tls::{self, TlsError};
+use crate::tls::{Handshakes, Reload, Tls, TlsError, Watch};
 
 /// Why the server could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +48,23 @@ pub enum StartServerError {
     Tls(#[from] TlsError),
 }
 
+/// Ports that somebody else has opened, such as systemd.
+#[derive(Debug, Default)]
+pub struct OpenPorts {
+    /// Instead of `server.listen`.
+    pub server: Option<TcpListener>,
+    /// Instead of `server.redirect_listen`.
+    pub redirect: Option<TcpListener>,
+}
+
 /// A server whose port is open: connections wait in the kernel until [`Server::serve`].
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<Tls>>,
+    /// For those who come in cleartext, if the settings want it.
+    redirect: Option<TcpListener>,
     settings: ServerSettings,
     access_log: AccessLog,
     registry: Registry,
@@ -62,11 +80,37 @@ impl Server {
         log: &LogSettings,
         registry: &Registry,
     ) -> Result<Server, StartServerError> {
-        let tls = tls::config(settings)?;
-        let listener = bind(settings.listen, "server.listen")?;
+        Server::bind_or_adopt(settings, OpenPorts::default(), log, registry)
+    }
+
+    /// The same, with ports that are open already: those are used instead of `server.listen` and
+    /// `server.redirect_listen`.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_or_adopt(
+        settings: &ServerSettings,
+        open: OpenPorts,
+        log: &LogSettings,
+        registry: &Registry,
+    ) -> Result<Server, StartServerError> {
+        let tls = Tls::load(settings, registry)?;
+        let listener = match open.server {
+            Some(listener) => listener,
+            None => bind(settings.listen, "server.listen")?,
+        };
+        let redirect = match (open.redirect, settings.redirect_listen) {
+            (Some(listener), _) => Some(listener),
+            (None, Some(address)) => Some(bind(address, "server.redirect_listen")?),
+            (None, None) => None,
+        };
+        if redirect.is_some() && tls.is_none() {
+            return Err(TlsError::NoTls { given: "redirect_listen" }.into());
+        }
         Ok(Server {
             address: listener.local_addr().unwrap_or(settings.listen),
             listener,
+            redirect,
             tls,
             settings: settings.clone(),
             access_log: AccessLog::new(log),
@@ -100,12 +144,22 @@ impl Server {
             waiting_max: settings.requests_waiting_max,
         });
         watch_door(&self.registry, &door);
+        let bytes = BytesInFlight::new(settings.bytes_in_flight_max.as_u64());
+        watch_bytes(&self.registry, &bytes);
+        let process = Process { door, bytes, draining: Draining::new(phases.clone(), settings) };
+        let per_address = PerAddress::new(settings.connections_per_address_max);
         let shard = |handle: &ShardHandle| {
             let metrics = Arc::new(ShardMetrics::new(&self.registry));
-            let (app, door) = (app(handle.index()), door.clone());
-            let pipeline = Pipeline::new(app, settings, door, metrics.clone(), self.access_log);
-            let (tls, phases) = (self.tls.clone(), phases.clone());
-            let connections = Connections::new(settings, tls, pipeline, metrics.clone(), phases);
+            let app = app(handle.index());
+            let (process, metrics_too) = (process.clone(), metrics.clone());
+            let pipeline = Pipeline::new(app, settings, process, metrics_too, self.access_log);
+            let handshakes = self.tls.clone().map(|tls| {
+                Handshakes::new(tls, (settings.tls_handshakes_max / shards.len()).max(1))
+            });
+            let (per_address, phases, metrics_too) =
+                (per_address.clone(), phases.clone(), metrics.clone());
+            let connections =
+                Connections::new(settings, handshakes, per_address, pipeline, metrics_too, phases);
             let open = metrics.connections.clone();
             Shard { handle: handle.clone(), connections: Arc::new(connections), open }
         };
@@ -113,12 +167,20 @@ impl Server {
         let open = shards.iter().map(|shard| shard.open.clone()).collect();
         let connections_max = connections_possible(settings.connections_max);
         let places = Arc::new(Semaphore::new(connections_max));
+        let watch = |tls: &Arc<Tls>| Watch::start(tls.clone(), settings.tls_reload_interval);
+        let certificates = self.tls.as_ref().map(watch).transpose()?;
+        let redirect = self.redirect.zip(self.tls.clone()).map(|(listener, tls)| {
+            Redirect::start(listener, settings.redirect_port, tls, &self.registry)
+        });
         let (stop, stopped) = watch::channel(false);
+        let metrics = AcceptMetrics::new(&self.registry);
         let acceptor = Acceptor {
-            listener: tokio::net::TcpListener::from_std(self.listener)?,
-            shards,
+            listener: nonblocking(self.listener)?,
+            handover: Handover::new(shards, metrics.moved.clone()),
             places: places.clone(),
-            metrics: AcceptMetrics::new(&self.registry),
+            per_address,
+            proxies: Proxies::new(settings),
+            metrics,
             stopped,
         };
         Ok(Serving {
@@ -129,12 +191,31 @@ impl Server {
             places,
             places_max: connections_max,
             open,
+            certificates,
+            redirect: redirect.transpose()?,
             drain_times: DrainTimes {
                 delay: settings.drain_delay,
                 timeout: settings.drain_timeout,
             },
         })
     }
+}
+
+/// What the kernel takes of an answer ahead of what its reader's window and the network let it
+/// send. Without a limit that is some 3 MiB for each reader that takes nothing, which is memory that
+/// nobody counts, and time: a thousand of them kept a shard busy with filling it for seconds. Two
+/// pieces of an answer are enough to have one ready when the other has gone.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// The port as tokio watches it. One that was handed over may still block.
+fn nonblocking(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    // Connections have it from the port.
+    if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the system does not limit what it holds of an answer");
+    }
+    tokio::net::TcpListener::from_std(listener)
 }
 
 /// A server that lets connections in. Dropping it cuts all of them off;
@@ -149,6 +230,9 @@ pub struct Serving {
     places_max: usize,
     /// Each shard's part of the number of open connections.
     open: Vec<Gauge>,
+    /// Exchanges them when their files change; nothing in cleartext.
+    certificates: Option<Watch>,
+    redirect: Option<Redirect>,
     drain_times: DrainTimes,
 }
 
@@ -158,10 +242,20 @@ impl Serving {
         self.address
     }
 
+    /// Where it listens for cleartext requests that belong to https, if it does.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref().map(Redirect::local_address)
+    }
+
     /// How many connections are open now, those that have become WebSockets included.
     pub fn connections_open(&self) -> usize {
         let open: i64 = self.open.iter().map(Gauge::get).sum();
         usize::try_from(open).unwrap_or(0)
+    }
+
+    /// What has the files of the certificates read again: for SIGHUP. Nothing in cleartext.
+    pub fn certificates(&self) -> Option<Reload> {
+        self.certificates.as_ref().map(Watch::reload)
     }
 
     pub(crate) fn drain_times(&self) -> DrainTimes {

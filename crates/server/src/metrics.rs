@@ -2,12 +2,17 @@
 //! no two cores write the same cache line.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tenfold_overload::{Entrance, Refusal};
-use tenfold_telemetry::metrics::{Counter, Gauge, Histogram, Registry};
+use tenfold_telemetry::metrics::{Counter, Family, Gauge, Histogram, Registry};
+
+use crate::bytes_in_flight::BytesInFlight;
+use crate::proxies::IntroductionError;
+use crate::wire::Fault;
 
 /// The metrics of one shard.
 pub(crate) struct ShardMetrics {
@@ -16,8 +21,10 @@ pub(crate) struct ShardMetrics {
     pub(crate) in_flight: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    introductions: Family<Counter>,
     refused: [(&'static str, Counter); Refusal::REASONS.len()],
-    cut: [(&'static str, Counter); Cut::ALL.len()],
+    /// Everything that was refused or ended because of a limit, by its reason.
+    limited: Vec<(&'static str, Counter)>,
     /// By route, method and status. Bounded: routes are those of the program, methods a closed
     /// set, and statuses three digits.
     routes: Mutex<HashMap<Arc<str>, Vec<Series>>>,
@@ -26,6 +33,10 @@ pub(crate) struct ShardMetrics {
 /// Why a connection was ended before its client wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
+    /// A trusted proxy did not introduce its client.
+    Proxy,
+    /// Whom a proxy introduced had all the connections that one address may have.
+    Address,
     /// TLS did not come about.
     Handshake,
     /// It did not send a whole request in time.
@@ -34,23 +45,57 @@ pub(crate) enum Cut {
     Stalled,
     /// It had nothing to ask for too long.
     Idle,
-    /// It broke the protocol, or a limit of it.
+    /// Nothing moved on it for too long, once it was something else than HTTP.
+    UpgradedIdle,
+    /// It was as old as those get that are something else than HTTP.
+    UpgradedAge,
+    /// It broke the protocol.
     Protocol,
+    /// It opened, reset or sent more on HTTP/2 than anybody has a use for.
+    Flood,
+    /// It sent too many frames on HTTP/2 that go with no work.
+    ControlFrames,
+    /// It was as old as connections get.
+    Age,
+    /// It had as many requests as connections have.
+    Requests,
     /// It was still busy when the drain's time was over.
     Drain,
 }
 
 impl Cut {
-    const ALL: [Cut; 6] =
-        [Cut::Handshake, Cut::Silent, Cut::Stalled, Cut::Idle, Cut::Protocol, Cut::Drain];
+    const ALL: [Cut; 14] = [
+        Cut::Proxy,
+        Cut::Address,
+        Cut::Handshake,
+        Cut::Silent,
+        Cut::Stalled,
+        Cut::Idle,
+        Cut::UpgradedIdle,
+        Cut::UpgradedAge,
+        Cut::Protocol,
+        Cut::Flood,
+        Cut::ControlFrames,
+        Cut::Age,
+        Cut::Requests,
+        Cut::Drain,
+    ];
 
     pub(crate) const fn reason(self) -> &'static str {
         match self {
+            Cut::Proxy => "proxy",
+            Cut::Address => "connections_per_address_max",
             Cut::Handshake => "handshake",
             Cut::Silent => "silent",
             Cut::Stalled => "stalled",
             Cut::Idle => "idle",
+            Cut::UpgradedIdle => "upgraded_idle_timeout",
+            Cut::UpgradedAge => "upgraded_age_max",
             Cut::Protocol => "protocol",
+            Cut::Flood => "flood",
+            Cut::ControlFrames => "http2_control_frames_max",
+            Cut::Age => "connection_age_max",
+            Cut::Requests => "connection_requests_max",
             Cut::Drain => "drain",
         }
     }
@@ -93,6 +138,11 @@ impl ShardMetrics {
                 "Connections that are open.",
                 &[],
             ),
+            introductions: registry.family(
+                "tenfold_proxy_headers_total",
+                "Connections of server.proxies by what their PROXY header said: of a client, of the proxy itself, or wrong, late or ended.",
+                &["outcome"],
+            ),
             refused: Refusal::REASONS.map(|reason| {
                 counter(
                     "tenfold_http_refused_total",
@@ -100,23 +150,33 @@ impl ShardMetrics {
                     reason,
                 )
             }),
-            cut: Cut::ALL.map(|cut| {
-                counter(
-                    "tenfold_http_connections_cut_total",
-                    "Connections ended before their client wanted, by reason.",
-                    cut.reason(),
-                )
-            }),
+            limited: limits().map(|reason| (reason, limited(registry, reason))).collect(),
             routes: Mutex::default(),
         }
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {
         count(&self.refused, refusal.reason());
+        count(&self.limited, refusal.reason());
+    }
+
+    /// A connection of a trusted proxy began.
+    pub(crate) fn introduced(&self, introduced: &Result<Option<IpAddr>, IntroductionError>) {
+        let outcome = match introduced {
+            Ok(Some(_)) => "client",
+            Ok(None) => "itself",
+            Err(error) => error.outcome(),
+        };
+        self.introductions.with(&[outcome]).increment();
     }
 
     pub(crate) fn cut(&self, cut: Cut) {
-        count(&self.cut, cut.reason());
+        count(&self.limited, cut.reason());
+    }
+
+    /// Something was refused by the limit, or for the reason, of that name.
+    pub(crate) fn limited(&self, reason: &'static str) {
+        count(&self.limited, reason);
     }
 
     /// Records one exchange. Allocates only the first time it meets a route, method and status.
@@ -179,6 +239,27 @@ impl ShardMetrics {
     }
 }
 
+/// Every reason for which something is refused or ended. Where it is a limit of the settings, it
+/// has that one's name.
+fn limits() -> impl Iterator<Item = &'static str> {
+    let requests =
+        ["allowed_hosts", "request_timeout", "body_max", "body_timeout", "source_stall_timeout"];
+    let connections = ["bytes_in_flight_max"];
+    (Cut::ALL.into_iter().map(Cut::reason))
+        .chain(Fault::REASONS)
+        .chain(Refusal::REASONS)
+        .chain(requests)
+        .chain(connections)
+}
+
+fn limited(registry: &Registry, reason: &'static str) -> Counter {
+    registry.counter(
+        "tenfold_http_limited_total",
+        "Requests refused, and requests and connections ended before their client wanted, by reason.",
+        &[("reason", reason)],
+    )
+}
+
 /// Shows how full the door is and can be, read when somebody looks.
 pub(crate) fn watch_door(registry: &Registry, door: &Entrance) {
     type Read = fn(&Entrance) -> usize;
@@ -200,12 +281,33 @@ pub(crate) fn watch_door(registry: &Registry, door: &Entrance) {
     });
 }
 
+/// Shows how many bytes are in flight and can be, read when somebody looks.
+pub(crate) fn watch_bytes(registry: &Registry, bytes: &BytesInFlight) {
+    let (used, max) = (bytes.clone(), bytes.max());
+    registry.gauge_with(
+        "tenfold_http_bytes_in_flight",
+        "Memory that the bodies of requests and the buffers of answers occupy.",
+        &[],
+        move || used.used() as f64,
+    );
+    registry.gauge_with(
+        "tenfold_http_bytes_in_flight_max",
+        "Memory that they may occupy.",
+        &[],
+        move || max as f64,
+    );
+}
+
 /// Why the port accepts nobody for a while.
 pub(crate) struct AcceptMetrics {
     /// `connections_max` were open.
     pub(crate) full: Counter,
     /// The system said no: no file descriptors, no memory.
     pub(crate) failed: Counter,
+    /// Its address had all the connections that one may have. Nobody else has to wait for that.
+    pub(crate) address: Counter,
+    /// A shard stalled before it had begun with a connection, and another one took it.
+    pub(crate) moved: Counter,
 }
 
 impl AcceptMetrics {
@@ -217,7 +319,16 @@ impl AcceptMetrics {
                 &[("reason", reason)],
             )
         };
-        AcceptMetrics { full: paused("connections_max"), failed: paused("system") }
+        AcceptMetrics {
+            full: paused("connections_max"),
+            failed: paused("system"),
+            address: limited(registry, "connections_per_address_max"),
+            moved: registry.counter(
+                "tenfold_http_connections_moved_total",
+                "Connections that another shard took, because theirs stalled before it began with them.",
+                &[],
+            ),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The one list that turns every failure into an answer: problem JSON (RFC 9457) that says
 //! what went wrong and what to do about it, and nothing that strangers should not know.
 
+mod complete;
+mod rejection;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +12,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, http};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use http_body::Body as _;
 use serde::Serialize;
 use tenfold_context::Context;
 use tenfold_db::Class;
 use tenfold_overload::Refusal;
 use tenfold_runtime::OffloadError;
+
+pub(crate) use complete::complete;
+
+use crate::wire::Fault;
 
 /// What handlers return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,8 +32,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) enum Failure {
     NothingHere,
     MethodNotAllowed,
+    MethodUnknown,
+    Misdirected,
     MediaType,
-    BodyTooLarge { bytes_max: usize },
+    BodyTooLarge { bytes_max: u64 },
+    BodyTooSlow,
+    NoRoom,
+    Fault(Fault),
     BodyBroken(BoxError),
     Malformed(String),
     Invalid { field: String, why: String },
@@ -53,6 +64,16 @@ impl From<Failure> for Error {
                 "method_not_allowed",
                 "this path does not take this method; the allow header lists those that it takes",
             ),
+            Failure::MethodUnknown => problem(
+                Status::NOT_IMPLEMENTED,
+                "method_unknown",
+                "no path of this service takes this method",
+            ),
+            Failure::Misdirected => problem(
+                Status::MISDIRECTED_REQUEST,
+                "misdirected",
+                "this server does not answer for that host",
+            ),
             Failure::MediaType => problem(
                 Status::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -63,10 +84,18 @@ impl From<Failure> for Error {
                 "body_too_large",
                 format!("the body may have {bytes_max} bytes"),
             ),
-            Failure::BodyBroken(cause) => {
-                problem(Status::BAD_REQUEST, "body_broken", "the body ended before its end")
-                    .because(cause, Severity::Silent)
-            }
+            Failure::BodyTooSlow => problem(
+                Status::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "the body of the request did not come in time",
+            ),
+            Failure::Fault(fault) => malformed(fault),
+            Failure::BodyBroken(cause) => problem(
+                Status::BAD_REQUEST,
+                "body_broken",
+                "the body broke off, or its chunks are not sound",
+            )
+            .because(cause, Severity::Silent),
             Failure::Malformed(detail) => {
                 problem(Status::BAD_REQUEST, "malformed", clipped(detail))
             }
@@ -85,6 +114,12 @@ impl From<Failure> for Error {
                 format!("too many requests at once: {refusal}"),
             )
             .retry_after(waited(refusal)),
+            Failure::NoRoom => problem(
+                Status::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "the bodies of too many requests are on their way at once",
+            )
+            .retry_after(Duration::from_secs(1)),
             Failure::Offload(error) => offload(error),
             Failure::Database(error) => database(error),
 
@@ -100,6 +135,67 @@ impl From<Failure> for Error {
             Failure::Misbuilt(what) => Error::internal(what),
             Failure::Unserializable(cause) => Error::internal(cause),
         }
+    }
+}
+
+/// A request that nobody has understood, or should.
+fn malformed(fault: Fault) -> Error {
+    use StatusCode as Status;
+    let bad = |detail| problem(Status::BAD_REQUEST, "malformed", detail);
+    match fault {
+        Fault::Unreadable => bad("this cannot be read as HTTP/1.1"),
+        Fault::RequestLine => bad("the first line must be a method, a target and a version"),
+        Fault::BareLineFeed => bad("a line ends in LF without CR"),
+        Fault::FoldedLine => bad("a field goes on in a second line"),
+        Fault::NoHost => bad("HTTP/1.1 needs a host field"),
+        Fault::TwoHosts => bad("there may be one host field"),
+        Fault::BadHost => bad("the host field must be a host and perhaps a port"),
+        Fault::BadLength => bad("content-length must be one number"),
+        Fault::TwoLengths => bad("there may be one content-length field"),
+        Fault::LengthAndCoding => bad("content-length and transfer-encoding exclude each other"),
+        Fault::TwoCodings => bad("there may be one transfer-encoding field"),
+        Fault::CodingInHttp10 => bad("HTTP/1.0 has no transfer-encoding"),
+        Fault::BadChunk => bad("a chunk of the body is not sound"),
+        Fault::Version => problem(
+            Status::HTTP_VERSION_NOT_SUPPORTED,
+            "version_not_supported",
+            "this port speaks HTTP/1.1 and HTTP/2",
+        ),
+        Fault::UriTooLong { bytes_max } => problem(
+            Status::URI_TOO_LONG,
+            "uri_too_long",
+            format!("the target may have {bytes_max} bytes"),
+        ),
+        Fault::HeadTooLarge { bytes_max } => problem(
+            Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            format!("the head may have {bytes_max} bytes"),
+        ),
+        Fault::TooManyFields { fields_max } => problem(
+            Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "too_many_fields",
+            format!("the head may have {fields_max} fields"),
+        ),
+        Fault::UnknownCoding => problem(
+            Status::NOT_IMPLEMENTED,
+            "transfer_coding_unknown",
+            "the only transfer-encoding that is taken is chunked",
+        ),
+        Fault::NoLength => problem(
+            Status::LENGTH_REQUIRED,
+            "length_required",
+            "in HTTP/1.0 a body needs a content-length",
+        ),
+        Fault::Expectation => problem(
+            Status::EXPECTATION_FAILED,
+            "expectation_failed",
+            "the only expectation that is met is 100-continue",
+        ),
+        Fault::HeadTooSlow => problem(
+            Status::REQUEST_TIMEOUT,
+            "head_too_slow",
+            "the head of the request did not come in time",
+        ),
     }
 }
 
@@ -302,8 +398,7 @@ impl Error {
     /// not come back together.
     #[must_use]
     pub fn retry_after(mut self, about: Duration) -> Error {
-        let least = about.as_secs().clamp(1, 60);
-        self.0.retry_after_seconds = Some(fastrand::u64(least..=2 * least + 1));
+        self.0.retry_after_seconds = Some(again_after_seconds(about));
         self
     }
 
@@ -347,49 +442,47 @@ struct Wire<'a> {
     request_id: Option<String>,
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        self.log();
-        let Problem { status, code, detail, fields, retry_after_seconds, .. } = *self.0;
+impl Error {
+    /// Status and body, as they go over the wire.
+    pub(crate) fn to_wire(&self, context: Option<&Context>) -> (StatusCode, Vec<u8>) {
+        let Problem { status, code, detail, fields, .. } = &*self.0;
         let wire = Wire {
             // RFC 9457 §3.1.1 asks for an absolute path where there is no whole URI: a service
             // may explain its problems there, or not.
             r#type: format!("/problems/{code}"),
             title: title(code),
             status: status.as_u16(),
-            detail: &detail,
-            errors: &fields,
-            request_id: Context::current().map(|context| context.request_id().to_string()),
+            detail,
+            errors: fields,
+            request_id: context.map(|context| context.request_id().to_string()),
         };
-        let json = serde_json::to_vec(&wire).expect("texts and numbers are always JSON");
+        (*status, serde_json::to_vec(&wire).expect("texts and numbers are always JSON"))
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        let (status, json) = self.to_wire(Context::current().as_ref());
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = retry_after_seconds {
+        if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            // Whatever comes still is not waited for (RFC 9110 §15.5.9). HTTP/2 leaves it out.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 }
 
-/// Gives the bare 404 and 405 of the router, which have no body, the body of a problem.
-pub(crate) fn complete(response: Response) -> Response {
-    let failure = match response.status() {
-        StatusCode::NOT_FOUND => Failure::NothingHere,
-        StatusCode::METHOD_NOT_ALLOWED => Failure::MethodNotAllowed,
-        _ => return response,
-    };
-    let bare = response.body().size_hint().exact() == Some(0)
-        && !response.headers().contains_key(CONTENT_TYPE);
-    if !bare {
-        return response;
-    }
-    let mut problem = Error::from(failure).into_response();
-    if let Some(allow) = response.headers().get(ALLOW) {
-        problem.headers_mut().insert(ALLOW, allow.clone());
-    }
-    problem
+/// A random whole number of seconds between `about` and twice it plus two.
+fn again_after_seconds(about: Duration) -> u64 {
+    let least = about.as_secs().clamp(1, 60);
+    fastrand::u64(least..=2 * least + 1)
 }
 
 /// The code as a title: `sold_out` is "Sold out".

@@ -19,7 +19,9 @@ mod error;
 mod running;
 mod service;
 mod settings;
+mod sockets;
 mod start;
+mod systemd;
 
 pub use embedded::PostgresDied;
 pub use error::StartError;

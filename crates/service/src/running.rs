@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tenfold_config::Secret;
 use tenfold_db::Database;
 use tenfold_runtime::{Lifecycle, ShardDied, ShardHandle, StopReport};
+use tenfold_server::Reload;
 use tokio::sync::watch;
 
 use crate::embedded::{EmbeddedPostgres, PostgresDied};
@@ -26,6 +27,7 @@ pub(crate) struct Started {
     pub(crate) embedded: Option<EmbeddedPostgres>,
     pub(crate) database: Option<Database>,
     pub(crate) shards: Vec<ShardHandle>,
+    pub(crate) certificates: Option<Reload>,
     pub(crate) first_death: watch::Receiver<Option<ShardDied>>,
 }
 
@@ -60,6 +62,11 @@ impl Running {
     /// [`shards`](Running::shards).
     pub fn database(&self) -> Option<&Database> {
         self.started.database.as_ref()
+    }
+
+    /// What has the files of its certificates read again; nothing if it does not speak TLS.
+    pub fn certificates(&self) -> Option<&Reload> {
+        self.started.certificates.as_ref()
     }
 
     /// Its shards.

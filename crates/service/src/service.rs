@@ -14,6 +14,7 @@ use tenfold_telemetry::metrics::Registry;
 use crate::command_line;
 use crate::error::StartError;
 use crate::running::Running;
+use crate::sockets::Sockets;
 use crate::start;
 
 /// Begins to describe a service of this name, which stands in its log lines, in `/buildinfo`
@@ -26,6 +27,7 @@ pub fn service(name: &'static str) -> Service {
         embedded_database: false,
         on_wait: Box::new(|line| tracing::info!("{line}")),
         routes: Box::new(Router::new),
+        sockets: Sockets::default(),
     }
 }
 
@@ -37,6 +39,8 @@ pub struct Service {
     pub(crate) embedded_database: bool,
     pub(crate) on_wait: Box<dyn Fn(&str) + Send>,
     pub(crate) routes: Box<dyn Fn() -> Router + Send>,
+    /// Ports that are open already.
+    pub(crate) sockets: Sockets,
 }
 
 impl Service {

@@ -8,8 +8,8 @@ use tenfold_context::Deadline;
 use tenfold_db::{Database, DatabaseSettings, ShardDatabase};
 use tenfold_runtime::{Lifecycle, Offload, RuntimeSettings, ShardHandle, Shards};
 use tenfold_server::{
-    Admin, AdminPages, AdminSettings, App, BuildInfo, Decided, Readiness, Resources, Server,
-    ServerSettings,
+    Admin, AdminPages, AdminSettings, App, BuildInfo, Decided, OpenPorts, Readiness, Resources,
+    Server, ServerSettings,
 };
 use tenfold_telemetry::log::LogSettings;
 use tenfold_telemetry::metrics::{Registry, register_process};
@@ -19,6 +19,7 @@ use crate::error::StartError;
 use crate::running::{Running, Started};
 use crate::service::Service;
 use crate::settings::EmbeddedSettings;
+use crate::sockets::Sockets;
 
 /// How long a start waits for another replica that is migrating the same database.
 const MIGRATE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,31 +28,44 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_secs(300);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn start(
-    service: Service,
+    mut service: Service,
     config: &Config,
     registry: &Registry,
     given_up: impl Future<Output = ()>,
 ) -> Result<Option<Running>, StartError> {
+    let sockets = std::mem::take(&mut service.sockets);
     let started = Lifecycle::start(async |lifecycle: &mut Lifecycle| {
         tokio::select! {
-            started = start_parts(&service, config, registry, lifecycle) => started.map_err(Some),
+            started = start_parts(&service, sockets, config, registry, lifecycle) => {
+                started.map_err(Some)
+            }
             () = given_up => Err(None),
         }
     });
     match started.await {
         Ok((lifecycle, started)) => Ok(Some(Running { lifecycle, started })),
-        Err(failed) => failed.error.map_or(Ok(None), Err),
+        Err(failed) => {
+            let part = failed.part.unwrap_or("service");
+            failed.error.map_or(Ok(None), |error| {
+                // The error itself is told by whoever gets it; where that is a person at a terminal,
+                // this line of a log would only be in the way.
+                tracing::info!(part, "part could not be started");
+                Err(error)
+            })
+        }
     }
 }
 
 async fn start_parts(
     service: &Service,
+    sockets: Sockets,
     config: &Config,
     registry: &Registry,
     lifecycle: &mut Lifecycle,
 ) -> Result<Started, StartError> {
     register_process(registry);
 
+    lifecycle.starting("admin");
     // Health can be asked from the beginning, and up to the end.
     let readiness = Readiness::starting();
     let decided = Decided::default();
@@ -62,34 +76,43 @@ async fn start_parts(
         decided: decided.clone(),
         build: BuildInfo::new(service.name, service.version),
     };
-    let admin = Admin::start(&config.get::<AdminSettings>(), pages)?;
+    let admin = match sockets.admin {
+        Some(listener) => Admin::adopt(listener, pages)?,
+        None => Admin::start(&config.get::<AdminSettings>(), pages)?,
+    };
     let admin_address = admin.local_address();
     lifecycle.started("admin", STOP_TIMEOUT, async move |_| {
         drop(admin);
         Ok::<_, std::convert::Infallible>(())
     });
 
+    lifecycle.starting("server");
     // The port is taken or refused now; connections wait in the kernel until the end of this.
     let server_settings = config.get::<ServerSettings>();
-    let server = Server::bind(&server_settings, &config.get::<LogSettings>(), registry)?;
+    let open = OpenPorts { server: sockets.server, redirect: sockets.redirect };
+    let log_settings = config.get::<LogSettings>();
+    let server = Server::bind_or_adopt(&server_settings, open, &log_settings, registry)?;
     let address = server.local_address();
 
     let mut database_settings = config.get::<DatabaseSettings>();
     let has_database = service.migrations.is_some() || database_settings.url.is_some();
     let mut embedded = None;
     if has_database && database_settings.url.is_none() {
+        lifecycle.starting("postgres");
         let postgres = embedded_database(service, config, lifecycle)?;
         database_settings.url = Some(postgres.url());
         embedded = Some(postgres);
     }
 
     let runtime_settings = config.get::<RuntimeSettings>();
+    lifecycle.starting("offload");
     let offload = Offload::start(&runtime_settings, registry)?;
     let stopping = offload.clone();
     lifecycle.started("offload", runtime_settings.stop_timeout, async move |deadline| {
         stopping.stop(deadline).await
     });
 
+    lifecycle.starting("shards");
     let shards = Shards::start(&runtime_settings, registry)?;
     let handles = shards.handles().to_vec();
     let (first_death_sender, first_death) = tokio::sync::watch::channel(None);
@@ -104,6 +127,7 @@ async fn start_parts(
 
     let mut on_shards = Vec::new();
     let database = if has_database {
+        lifecycle.starting("database");
         let database = open_database(service, &database_settings, registry, &handles[0]).await?;
         if let Some(size) = database.pool_size() {
             decided.set("database.pool_max", size.to_string());
@@ -122,6 +146,7 @@ async fn start_parts(
     } else {
         None
     };
+    lifecycle.starting("server");
     // Every part has registered what it measures.
     registry.check()?;
 
@@ -131,6 +156,7 @@ async fn start_parts(
         resources: Resources { database: on_shards.get(shard).cloned(), offload: offload.clone() },
     });
     let serving = serving.map_err(|cause| StartError::System { what: "the port", cause })?;
+    let certificates = serving.certificates();
     let drain = server_settings.drain_delay + server_settings.drain_timeout + STOP_TIMEOUT;
     let draining = readiness.clone();
     lifecycle.started("server", drain, async move |_| {
@@ -149,6 +175,7 @@ async fn start_parts(
         embedded,
         database,
         shards: handles,
+        certificates,
         first_death,
     })
 }

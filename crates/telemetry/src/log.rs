@@ -179,6 +179,12 @@ impl LogGuard {
             &[],
             move || queue.write_errors() as f64,
         );
+        registry.counter_with(
+            "tenfold_panics_total",
+            "Panics in any thread or task, those of handlers included.",
+            &[],
+            || panic::count() as f64,
+        );
     }
 }
 

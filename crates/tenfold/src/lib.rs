@@ -113,7 +113,7 @@ pub use tenfold_server as server;
 pub use tenfold_telemetry as telemetry;
 
 pub use tenfold_server::{
-    Db, Error, Json, Offload, Path, Query, Result, csv, json_array, ndjson, raw,
+    Caller, Db, Draining, Error, Json, Offload, Path, Query, Result, csv, json_array, ndjson, raw,
 };
 pub use tenfold_service::{
     Failure, PostgresDied, Running, Service, StartError, known_settings, service,

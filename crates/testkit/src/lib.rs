@@ -21,6 +21,7 @@
 
 mod client;
 mod fault;
+mod fuzz;
 mod port;
 mod process;
 mod program;
@@ -29,6 +30,7 @@ mod tls;
 
 pub use client::{Client, Closed, get, request};
 pub use fault::{Proxy, Side, Upstream};
+pub use fuzz::{Effort, fuzz};
 pub use port::{free_port, free_ports};
 pub use process::{Output, RunError, run, tool};
 pub use program::Program;

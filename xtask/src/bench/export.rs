@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::floor::{LOAD_CORE, SERVICE_CORE, Service, fill_with, floor, store};
+use super::floor::{Service, fill_with, floor, store};
+use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build};
 use super::{Bar, Report, cpu_time, interleave, median, pin, spread};
 use crate::{Error, Outcome};
@@ -61,7 +62,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench export".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&["-p", "floor", "-p", "store", "-p", "tenfold-cli", "--bins"])?;
+    build()?;
     // The readers are threads of this program.
     pin(std::process::id(), &[LOAD_CORE])?;
     let postgres = PrivatePostgres::start_on(SERVICE_CORE)?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::child::{Running, free_address};
+use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build, program};
 use super::wrk::{Load, wrk};
 use super::{Bar, Report, cpu_time, cpu_time_of_tree, interleave, median, pinned, spread};
@@ -29,11 +30,6 @@ const SPREAD_MAX: f64 = 0.1;
 /// The same for one side alone: when that changes its figure by so much, the other program on the
 /// machine is no longer something that both sides share evenly.
 const SPREAD_ALONE_MAX: f64 = 0.2;
-
-/// What is measured, and Postgres beside it.
-pub(super) const SERVICE_CORE: usize = 0;
-
-pub(super) const LOAD_CORE: usize = 1;
 
 const CONNECTIONS: usize = 64;
 
@@ -55,7 +51,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench floor".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
-    build(&["-p", "floor", "-p", "store", "-p", "tenfold-cli", "--bins"])?;
+    build()?;
     let postgres = PrivatePostgres::start_on(SERVICE_CORE)?;
     fill(&postgres)?;
     let services = [floor(&postgres)?, store(&postgres)?];

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde_json::{Map, Value, json};
 
-use super::release::{PrivatePostgres, build, program};
+use super::release::{PrivatePostgres, build_only, program};
 use super::{Bar, Report, interleave, median};
 use crate::shell::{command, read, root};
 use crate::{Error, Outcome};
@@ -160,7 +160,7 @@ fn report(counts: &Counts, recorded: &Counts) -> Report {
 
 fn count() -> Result<Counts, Error> {
     let examples = SUBJECTS.iter().flat_map(|subject| ["--example", subject.example]);
-    build(&["-p", "tenfold-db"].into_iter().chain(examples).collect::<Vec<_>>())?;
+    build_only(&["-p", "tenfold-db"].into_iter().chain(examples).collect::<Vec<_>>())?;
     let postgres = PrivatePostgres::start_on(0)?;
     let mut counts = [Counted { raw: 0.0, lane: 0.0 }; SUBJECTS.len()];
     for (subject, counted) in SUBJECTS.iter().zip(&mut counts) {

@@ -16,18 +16,11 @@ mod limit;
 mod rate;
 mod stall;
 // Those who offer load.
-mod h2load;
 mod oha;
-mod ours;
 // What the questions share.
 mod halving;
 mod servers;
 mod turn;
-
-/// What answers, and Postgres beside it.
-const SERVER_CORE: usize = 0;
-
-const GENERATOR_CORE: usize = 1;
 
 /// Measures the generator of load.
 #[derive(Debug, Parser)]
@@ -58,7 +51,7 @@ pub(super) fn run(arguments: &[String]) -> Outcome {
     let name = "cargo xtask bench load".to_owned();
     let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
     let oha = crate::needs::oha()?;
-    build(&["-p", "tenfold-loadgen", "-p", "store", "-p", "tenfold-cli", "--bins", "--examples"])?;
+    build()?;
     let mut report = Report::new("load", &name);
     for question in Question::value_variants() {
         if !arguments.only.is_empty() && !arguments.only.contains(question) {

@@ -7,6 +7,12 @@ use std::process::Command;
 use crate::Error;
 use crate::shell::{command, read};
 
+/// What is measured, and Postgres beside it.
+pub(super) const SERVICE_CORE: usize = 0;
+
+/// What offers load.
+pub(super) const LOAD_CORE: usize = 1;
+
 /// A command that runs on these cores alone, with all that it starts.
 pub fn pinned(cores: &[usize], program: &str, arguments: &[&str]) -> Command {
     let cores = list(cores);

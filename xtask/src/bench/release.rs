@@ -8,14 +8,28 @@ use super::pin::pinned;
 use crate::Error;
 use crate::shell::{command, read, run};
 
-/// Builds packages in release, with cargo's own words for which: `-p store --bins`; and what starts
-/// the private Postgres. In one call, because what is built together shares its dependencies.
+/// The packages of all programs that benches start.
+const PACKAGES: [&str; 6] =
+    ["floor", "hello", "topology", "store", "tenfold-cli", "tenfold-loadgen"];
+
+/// Builds in release whatever benches measure: all of it at once, because another choice of
+/// packages would be another choice of their dependencies' features, and build those again.
 ///
 /// # Errors
 /// When that fails.
-pub(super) fn build(which: &[&str]) -> Result<(), Error> {
+pub(super) fn build() -> Result<(), Error> {
+    let packages = PACKAGES.iter().flat_map(|package| ["-p", package]);
+    build_only(&packages.chain(["--bins", "--examples"]).collect::<Vec<_>>())
+}
+
+/// The same for a bench that is part of the tests, where nobody waits for all the others' programs:
+/// what it measures, with cargo's own words, and what starts the private Postgres.
+///
+/// # Errors
+/// When that fails.
+pub(super) fn build_only(which: &[&str]) -> Result<(), Error> {
     let mut cargo = command("cargo", &["build", "--release"]);
-    cargo.args(PrivatePostgres::BUILD).args(which);
+    cargo.args(["-p", "tenfold-local", "--example", "postgres"]).args(which);
     run(cargo)
 }
 
@@ -41,8 +55,6 @@ pub(super) struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
-    const BUILD: [&str; 4] = ["-p", "tenfold-local", "--example", "postgres"];
-
     /// Starts it on one core; [`build`] has built what that takes.
     pub(super) fn start_on(core: usize) -> Result<PrivatePostgres, Error> {
         let start: Command = pinned(&[core], &program("examples/postgres")?, &[]);

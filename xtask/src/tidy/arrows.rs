@@ -8,6 +8,8 @@ use crate::repository::Repository;
 const LEVELS: &[(&str, u8)] = &[
     ("xtask", 5),
     ("floor", 5),
+    ("hello", 5),
+    ("topology", 5),
     ("store", 5),
     ("tenfold-cli", 5),
     ("tenfold", 4),
@@ -35,6 +37,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("tenfold-db", "tenfold-overload", "the pool's gate"),
     ("tenfold-runtime", "tenfold-overload", "the gate in front of offloaded work"),
     ("tenfold-cli", "store", "the demo serves it"),
+    ("topology", "store", "its works are what is compared"),
 ];
 
 /// What tests of every level may use: it knows no capability.

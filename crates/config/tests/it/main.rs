@@ -3,6 +3,7 @@
 
 mod errors;
 mod faults;
+mod fuzz;
 mod golden;
 mod kinds;
 mod layers;

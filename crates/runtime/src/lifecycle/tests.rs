@@ -130,3 +130,27 @@ async fn a_start_gives_what_it_made_and_stops_nothing() {
     assert!(lifecycle.stop().await.is_clean());
     assert_eq!(events.all(), ["database"]);
 }
+
+#[tokio::test]
+async fn a_part_that_cannot_be_started_is_named() {
+    let events = Events::default();
+    let failed = Lifecycle::start(async |lifecycle: &mut Lifecycle| -> Result<(), _> {
+        lifecycle.starting("shards");
+        events.part(lifecycle, "shards");
+        lifecycle.starting("database");
+        Err("no route to host")
+    });
+    let failed = failed.await.unwrap_err();
+    assert_eq!(failed.part, Some("database"));
+    assert_eq!(failed.to_string(), "database could not be started: no route to host");
+    assert_eq!(events.all(), ["shards"]);
+
+    // Between two parts nobody is to blame.
+    let failed = Lifecycle::start(async |lifecycle: &mut Lifecycle| -> Result<(), _> {
+        lifecycle.starting("shards");
+        events.part(lifecycle, "shards");
+        Err("two metrics have one name")
+    });
+    let failed = failed.await.unwrap_err();
+    assert_eq!((failed.part, failed.to_string().as_str()), (None, "two metrics have one name"));
+}

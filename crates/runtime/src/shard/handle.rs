@@ -31,7 +31,7 @@ struct Inner {
 }
 
 impl ShardHandle {
-    pub(super) fn new(index: usize, runtime: Handle, registry: &Registry) -> ShardHandle {
+    fn new(index: usize, runtime: Handle, registry: &Registry) -> ShardHandle {
         let beat_due = Moment::now() + heartbeat::INTERVAL;
         let shard = ShardHandle(Arc::new(Inner {
             index,
@@ -47,6 +47,15 @@ impl ShardHandle {
         }));
         shard.register(registry);
         shard
+    }
+
+    /// Takes an event loop that somebody else runs for a shard, for as long as that lives: one
+    /// that a program has anyway, or one with many threads, which
+    /// `cargo xtask bench topology` compares with shards.
+    pub fn adopt(index: usize, runtime: Handle, registry: &Registry) -> ShardHandle {
+        let handle = ShardHandle::new(index, runtime, registry);
+        handle.spawn(heartbeat::beat(handle.clone(), heartbeat::Lag::new(index, registry)));
+        handle
     }
 
     /// Its number, from 0.

@@ -198,6 +198,7 @@ async fn a_blocked_shard_is_late_while_it_is_blocked_and_in_its_histogram_afterw
     assert!(sum >= 0.2, "{sum}");
     let busy = metric(&registry, "tenfold_shard_busy_seconds_total{shard=\"0\"}");
     assert!(busy >= 0.2, "{busy}");
+    assert!(metric(&registry, "tenfold_shard_blocked_total{shard=\"0\"}") >= 1.0);
     shards.stop(Deadline::after(LONG)).await.unwrap();
 }
 

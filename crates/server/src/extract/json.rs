@@ -1,9 +1,6 @@
 //! JSON in and out: what cannot be read says where, what does not fit says which field.
 
-use std::sync::Arc;
-
 use axum::body::Body;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::{Shared, field};
+use super::field;
 use crate::respond::{Error, Failure};
 
 /// A request's body from JSON, or an answer's body to JSON.
@@ -34,10 +31,8 @@ where
         if !is_json(request.headers()) {
             return Err(Failure::MediaType.into());
         }
-        let shared = request.extensions().get::<Arc<Shared>>();
-        let bytes_max = shared.map_or(0, |shared| shared.body_bytes_max);
         let bytes = Bytes::from_request(request, state).await;
-        parse(&bytes.map_err(|rejection| unread(rejection, bytes_max))?).map(Json)
+        parse(&bytes.map_err(Failure::unread)?).map(Json)
     }
 }
 
@@ -61,15 +56,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn unread(rejection: BytesRejection, bytes_max: usize) -> Error {
-    match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-            Failure::BodyTooLarge { bytes_max }.into()
-        }
-        broken => Failure::BodyBroken(broken.into()).into(),
-    }
-}
-
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let malformed = |error: &serde_json::Error| -> Error {
         Failure::Malformed(format!("the body is not JSON: {error}")).into()
@@ -82,7 +68,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let message = error.inner().to_string();
         // The field says where; line and column would say it again.
         let why = message.rsplit_once(" at line ").map_or(&*message, |(why, _)| why).to_owned();
-        Failure::Invalid { field: field(error.path(), &why), why }.into()
+        Failure::Invalid { field: field(&error.path().to_string(), &why), why }.into()
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)

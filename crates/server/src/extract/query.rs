@@ -35,7 +35,7 @@ fn failure(rejection: &QueryRejection) -> Failure {
     while let Some(error) = source {
         if let Some(cause) = error.downcast_ref::<Cause>() {
             let why = cause.inner().to_string();
-            return Failure::Invalid { field: field(cause.path(), &why), why };
+            return Failure::Invalid { field: field(&cause.path().to_string(), &why), why };
         }
         source = error.source();
     }

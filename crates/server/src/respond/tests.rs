@@ -29,6 +29,19 @@ fn each_failure_has_its_answer() {
         (Failure::MethodNotAllowed, "405 /problems/method_not_allowed"),
         (Failure::MediaType, "415 /problems/unsupported_media_type"),
         (Failure::BodyTooLarge { bytes_max: 1 }, "413 /problems/body_too_large"),
+        (Failure::MethodUnknown, "501 /problems/method_unknown"),
+        (Failure::Misdirected, "421 /problems/misdirected"),
+        (Failure::BodyTooSlow, "408 /problems/body_too_slow"),
+        (Failure::NoRoom, "503 /problems/overloaded, again"),
+        (Failure::Fault(Fault::BareLineFeed), "400 /problems/malformed"),
+        (Failure::Fault(Fault::Version), "505 /problems/version_not_supported"),
+        (Failure::Fault(Fault::UriTooLong { bytes_max: 1 }), "414 /problems/uri_too_long"),
+        (Failure::Fault(Fault::HeadTooLarge { bytes_max: 1 }), "431 /problems/head_too_large"),
+        (Failure::Fault(Fault::TooManyFields { fields_max: 1 }), "431 /problems/too_many_fields"),
+        (Failure::Fault(Fault::UnknownCoding), "501 /problems/transfer_coding_unknown"),
+        (Failure::Fault(Fault::NoLength), "411 /problems/length_required"),
+        (Failure::Fault(Fault::Expectation), "417 /problems/expectation_failed"),
+        (Failure::Fault(Fault::HeadTooSlow), "408 /problems/head_too_slow"),
         (Failure::BodyBroken("reset".into()), "400 /problems/body_broken"),
         (Failure::Malformed("no JSON".to_owned()), "400 /problems/malformed"),
         (Failure::Invalid { field: field().0, why: field().1 }, "422 /problems/invalid"),
@@ -124,25 +137,4 @@ fn those_who_are_turned_away_together_come_back_apart() {
     assert!(said.iter().any(|seconds| *seconds != said[0]), "{said:?}");
     assert!((1..=3).contains(&seconds(Duration::ZERO)));
     assert!(seconds(Duration::MAX) <= 121);
-}
-
-#[test]
-fn only_bare_answers_are_completed() {
-    let bare = |status| {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = status;
-        response
-    };
-    assert_eq!(json(complete(bare(StatusCode::NOT_FOUND)))["status"], 404);
-
-    let mut refused = bare(StatusCode::METHOD_NOT_ALLOWED);
-    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
-    let completed = complete(refused);
-    assert_eq!(completed.headers()[ALLOW], "GET,HEAD");
-    assert_eq!(json(completed)["type"], "/problems/method_not_allowed");
-
-    let of_the_handler = (StatusCode::NOT_FOUND, "no such product").into_response();
-    assert_eq!(complete(of_the_handler).headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
-    let gone = complete(bare(StatusCode::GONE));
-    assert!(!gone.headers().contains_key(CONTENT_TYPE));
 }

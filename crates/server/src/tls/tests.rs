@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use rcgen::CertifiedKey;
 use tempfile::TempDir;
 
+use tenfold_telemetry::metrics::Registry;
+
 use super::*;
+use crate::settings::ServerSettings;
 
 struct Files {
     folder: TempDir,
@@ -32,14 +35,14 @@ fn check(files: &Files, certificate: Option<&str>, key: Option<&str>) -> String 
         tls_key: write("key.pem", key),
         ..ServerSettings::default()
     };
-    config(&settings).err().map(|error| error.to_string()).unwrap_or_default()
+    Tls::load(&settings, &Registry::new()).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[test]
 fn a_pair_is_taken_and_neither_is_cleartext() {
     let files = files();
     assert_eq!(check(&files, Some(&files.certificate), Some(&files.key)), "");
-    assert!(config(&ServerSettings::default()).unwrap().is_none());
+    assert!(Tls::load(&ServerSettings::default(), &Registry::new()).unwrap().is_none());
 }
 
 #[test]
@@ -82,6 +85,6 @@ fn a_missing_file_is_named() {
         tls_key: Some("/nowhere/key.pem".into()),
         ..ServerSettings::default()
     };
-    let said = config(&settings).err().unwrap().to_string();
+    let said = Tls::load(&settings, &Registry::new()).err().unwrap().to_string();
     assert!(said.starts_with("cannot read /nowhere/certificate.pem: "), "{said}");
 }

@@ -135,7 +135,7 @@ async fn what_callers_invent_is_no_label() {
     }
     server.until(&requests("unmatched", "GET", 404), 50.0).await;
     server.until(&requests("/products/{id}", "GET", 200), 50.0).await;
-    server.until(&requests("/products/{id}", "other", 405), 50.0).await;
+    server.until(&requests("/products/{id}", "other", 501), 50.0).await;
     let text = server.registry.encode();
     assert_eq!(
         text.lines().filter(|line| line.starts_with("tenfold_http_requests_total{")).count(),

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get as on_get;
-use tenfold_server::{DrainReport, Readiness};
+use tenfold_server::{DrainReport, Draining, Readiness};
 use tenfold_testkit::{Client, get};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::support::{self, http2, no_permits, start, start_with, waits};
@@ -138,4 +140,32 @@ async fn nobody_is_told_before_the_delay_is_over() {
     // Load balancers still send.
     assert_eq!(get(address, "/").await.unwrap().status, 200);
     assert_eq!(drain.await.unwrap().0.cut, 0);
+}
+
+/// A handler whose conversation goes on until it hears of the drain, and then says goodbye.
+async fn converse(mut draining: Draining, request: axum::extract::Request) -> http::Response<Body> {
+    tokio::spawn(async move {
+        let upgraded = hyper::upgrade::on(request).await.unwrap();
+        let mut upgraded = hyper_util::rt::TokioIo::new(upgraded);
+        upgraded.write_all(b"hello").await.unwrap();
+        draining.begins().await;
+        upgraded.write_all(b"bye").await.unwrap();
+        upgraded.shutdown().await.unwrap();
+    });
+    let response = http::Response::builder().status(101).header("connection", "upgrade");
+    response.header("upgrade", "talk").body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_conversation_of_another_protocol_hears_of_the_drain_and_ends_by_itself() {
+    let server = start(Router::new().route("/", on_get(converse)));
+    let mut client = Client::connect(server.address).await.unwrap();
+    let ask = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: talk\r\n\r\n";
+    client.send(ask).await.unwrap();
+    assert_eq!(client.read_head().await.unwrap().status, 101);
+    assert_eq!(client.read_some(5).await.unwrap(), b"hello");
+    let drained = tokio::spawn(server.drain());
+    let (last, _) = client.read_until_closed().await.unwrap();
+    assert_eq!(last, b"bye");
+    assert_eq!(drained.await.unwrap(), DrainReport { finished: 1, cut: 0 });
 }

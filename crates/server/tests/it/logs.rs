@@ -53,5 +53,6 @@ async fn a_request_and_its_failure_are_logged_under_its_name() {
     assert_eq!((&access["method"], &access["statusCode"]), (&"GET".into(), &500.into()));
     assert_eq!((&access["url"], &access["route"]), (&"/orders/7".into(), &"/orders/{id}".into()));
     assert!(access["responseTime"].is_f64());
+    assert_eq!(access["remoteAddress"], "127.0.0.1");
     assert!(!text.contains("secret"), "{text}");
 }

@@ -92,39 +92,3 @@ async fn tls_speaks_what_the_handshake_agreed_on() {
     let answer = sender.send_request(get("/version")).await.unwrap();
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "HTTP/2.0");
 }
-
-#[tokio::test]
-async fn an_upgraded_connection_speaks_its_own_protocol_and_keeps_its_place() {
-    use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let upgrade = |request: Request| async move {
-        tokio::spawn(async move {
-            let upgraded = hyper::upgrade::on(request).await.unwrap();
-            let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
-            let _ = tokio::io::copy(&mut read, &mut write).await;
-        });
-        http::Response::builder()
-            .status(101)
-            .header("connection", "upgrade")
-            .header("upgrade", "echo")
-            .body(axum::body::Body::empty())
-            .unwrap()
-    };
-    let server = start(Router::new().route("/echo", on_get(upgrade)));
-    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    let ask = b"GET /echo HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
-    stream.write_all(ask).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "));
-    stream.write_all(b"echo").await.unwrap();
-    let mut echo = [0; 4];
-    stream.read_exact(&mut echo).await.unwrap();
-    assert_eq!(&echo, b"echo");
-    assert_eq!(server.serving.connections_open(), 1);
-    drop(stream);
-    server.until("tenfold_http_connections", 0.0).await;
-}

@@ -32,8 +32,16 @@ pub(crate) fn start(router: Router) -> Running {
 }
 
 pub(crate) fn start_with(router: Router, adjust: impl FnOnce(&mut ServerSettings)) -> Running {
+    start_on(1, router, adjust)
+}
+
+pub(crate) fn start_on(
+    shards: usize,
+    router: Router,
+    adjust: impl FnOnce(&mut ServerSettings),
+) -> Running {
     let registry = Registry::new();
-    let runtime = RuntimeSettings { shards: 1, offload_threads: 1, ..RuntimeSettings::default() };
+    let runtime = RuntimeSettings { shards, offload_threads: 1, ..RuntimeSettings::default() };
     let shards = Shards::start(&runtime, &registry).unwrap();
     let offload = Offload::start(&runtime, &registry).unwrap();
     let mut settings = ServerSettings { listen: local(), ..ServerSettings::default() };
@@ -71,6 +79,11 @@ impl Running {
     pub(crate) async fn drain(self) -> DrainReport {
         self.serving.drain(&Readiness::starting()).await
     }
+}
+
+/// The series that counts what was refused or ended for that reason.
+pub(crate) fn limited(reason: &str) -> String {
+    format!("tenfold_http_limited_total{{reason=\"{reason}\"}}")
 }
 
 /// A free port on loopback.

@@ -51,6 +51,19 @@ async fn all_wrong_settings_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_host_that_is_none_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, "[server]\nallowed_hosts = ['example.org', 'example.net:80']\n").unwrap();
+    let output = run(&["--config", file.to_str().unwrap()], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["shop.toml:2: `server.allowed_hosts`", "example.net:80", "a host without its port"]
+    {
+        assert!(output.stderr.contains(part), "no {part} in {}", output.stderr);
+    }
+}
+
+#[tokio::test]
 async fn ports_that_are_taken_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

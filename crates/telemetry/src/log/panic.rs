@@ -4,6 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,11 +16,20 @@ use super::queue::Queue;
 /// is caught, and the other requests of its shard wait with it.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// The process's own, like the hook.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics there have been since the hook was installed, caught ones included.
+pub(crate) fn count() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
 /// From now on a panic is a line of level 60. The hook that was there before prints it to
 /// stderr only when the line could not be written in time.
 pub(crate) fn install_hook(queue: Arc<Queue>) {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
         log_panic(&queue, info);
         if !queue.flush(FLUSH_TIMEOUT) {
             before(info);

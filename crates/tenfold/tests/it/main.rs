@@ -3,3 +3,4 @@
 
 mod database_guide;
 mod snippets;
+mod tls_guide;

@@ -17,6 +17,16 @@ fn what_the_database_guide_shows_is_compiled() {
     }
 }
 
+#[test]
+fn what_the_tls_guide_shows_is_compiled() {
+    let source = without_indents(include_str!("tls_guide.rs"));
+    let blocks = blocks(include_str!("../../../../docs/guides/tls.md"), "rust");
+    assert_eq!(blocks.len(), 1);
+    for block in blocks {
+        assert!(source.contains(&block), "not in the test:\n{block}");
+    }
+}
+
 /// The blocks of one language, each without its fences.
 fn blocks(guide: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");

@@ -6,12 +6,10 @@
 
 use std::time::Duration;
 
-use super::GENERATOR_CORE;
-use super::h2load::h2load;
-use super::ours::{Connections, Model, ours};
 use super::servers::Server;
 use crate::Error;
-use crate::bench::{Bar, Load, Report, interleave, median, wrk};
+use crate::bench::ours::{Model, ours};
+use crate::bench::{Bar, Connections, LOAD_CORE, Load, Report, h2load, interleave, median, wrk};
 
 /// How far two generators may be from each other.
 const APART_MAX: f64 = 0.03;
@@ -59,11 +57,12 @@ pub(super) fn ask(quick: bool, report: &mut Report) -> Result<(), Error> {
 
 impl Contestant {
     fn offer(self, turn: Duration, url: &str) -> Result<Load, Error> {
-        let by_us = |model, connections| Ok(ours(model, connections, turn, url)?.load);
+        let by_us =
+            |model, connections| Ok(ours(&[LOAD_CORE], model, connections, turn, url)?.load);
         match self {
-            Wrk => wrk(GENERATOR_CORE, CLIENTS, turn, None, url),
-            H2loadHttp1 => h2load(HTTP1, turn, url),
-            H2loadHttp2 => h2load(HTTP2, turn, url),
+            Wrk => wrk(LOAD_CORE, CLIENTS, turn, None, url),
+            H2loadHttp1 => h2load(LOAD_CORE, HTTP1, turn, url),
+            H2loadHttp2 => h2load(LOAD_CORE, HTTP2, turn, url),
             Ours => by_us(Model::Closed(CLIENTS), HTTP1),
             OursHttp2 => by_us(Model::Closed(CLIENTS), HTTP2),
             OursOpen => by_us(Model::Open(OPEN_RATE), HTTP1),

@@ -8,12 +8,11 @@
 use std::path::Path;
 
 use super::servers::Server;
-use super::{GENERATOR_CORE, SERVER_CORE};
 use crate::Error;
 use crate::bench::cpu::Stolen;
 use crate::bench::floor::{fill, store};
 use crate::bench::release::{PrivatePostgres, program};
-use crate::bench::{Bar, Report, median, pinned};
+use crate::bench::{Bar, LOAD_CORE, Report, SERVICE_CORE, median, pinned};
 use crate::shell::{root, watch};
 
 /// How far from the truth the worst search may be.
@@ -36,7 +35,7 @@ pub(super) fn ask(quick: bool, report: &mut Report) -> Result<(), Error> {
     tell_error(&found, report);
     tell_repeats("limit of 4000/s", &found, report);
 
-    let postgres = PrivatePostgres::start_on(SERVER_CORE)?;
+    let postgres = PrivatePostgres::start_on(SERVICE_CORE)?;
     fill(&postgres)?;
     let store = store(&postgres)?;
     let folder = root().join("target/tmp");
@@ -57,9 +56,9 @@ fn watched(
     searches: usize,
     report: &mut Report,
 ) -> Result<Vec<Found>, Error> {
-    let before = Stolen::of(SERVER_CORE)?;
+    let before = Stolen::of(SERVICE_CORE)?;
     let found = search(what, searches)?;
-    let share = Stolen::of(SERVER_CORE)?.share_since(before);
+    let share = Stolen::of(SERVICE_CORE)?.share_since(before);
     report.add(
         &format!("{name}: of the service's core, taken by others"),
         share,
@@ -89,8 +88,7 @@ struct Found {
 
 /// Searches in view of the person at the terminal: it takes minutes.
 fn search(what: &str, searches: usize) -> Result<Vec<Found>, Error> {
-    let program =
-        pinned(&[GENERATOR_CORE], &program("examples/limit")?, &[what, &searches.to_string()]);
+    let program = pinned(&[LOAD_CORE], &program("examples/limit")?, &[what, &searches.to_string()]);
     let (status, lines) = watch(program)?;
     let found: Vec<Found> = lines.iter().filter_map(|line| parse(line)).collect();
     if !status.success() || found.len() != searches {

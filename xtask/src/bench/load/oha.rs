@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::GENERATOR_CORE;
 use crate::Error;
-use crate::bench::{Load, pinned};
+use crate::bench::{LOAD_CORE, Load, pinned};
 use crate::shell::read;
 
 /// What it calls the requests that were under way when the time was over.
@@ -34,7 +33,7 @@ pub(super) fn oha(
 ) -> Result<Said, Error> {
     let (connections, duration) = (connections.to_string(), format!("{}ms", duration.as_millis()));
     let arguments = ["--no-tui", "--output-format", "json", "--worker-threads", "1"];
-    let mut program = pinned(&[GENERATOR_CORE], &oha.display().to_string(), &arguments);
+    let mut program = pinned(&[LOAD_CORE], &oha.display().to_string(), &arguments);
     if let Some(rate) = rate {
         program.args(["--latency-correction", "-q", &format!("{rate:.0}")]);
     }

@@ -18,15 +18,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::GENERATOR_CORE;
-use super::h2load::h2load;
 use super::halving::highest;
 use super::oha::oha;
-use super::ours::{Connections, Model, ours};
 use super::servers::Server;
 use super::turn::{Take, Turn};
 use crate::Error;
-use crate::bench::{Bar, Load, Report, interleave, median, spread, wrk};
+use crate::bench::ours::{Model, ours};
+use crate::bench::{
+    Bar, Connections, LOAD_CORE, Load, Report, h2load, interleave, median, spread, wrk,
+};
 
 /// What the generator must offer at the least, beside what wrk does: it looks at the clock for
 /// each request, and remembers each latency.
@@ -92,7 +92,7 @@ pub(super) fn ask(path_of_oha: &Path, quick: bool, report: &mut Report) -> Resul
         [("against lean", "lean", Some(TO_WRK_MIN)), ("against hyper", "bare", None)]
     {
         let contestants = vec![
-            Contestant::new("wrk", closed(|url| wrk(GENERATOR_CORE, CONNECTIONS, TURN, None, url)))
+            Contestant::new("wrk", closed(|url| wrk(LOAD_CORE, CONNECTIONS, TURN, None, url)))
                 .bars(Some(TO_WRK_MIN), thrift_min),
             Contestant::new("oha", closed(|url| Ok(by_oha(path_of_oha, None, TURN, url)?.0)))
                 .bars(Some(TO_OHA_MIN), None),
@@ -109,7 +109,7 @@ pub(super) fn ask(path_of_oha: &Path, quick: bool, report: &mut Report) -> Resul
         Contest { name, server, contestants }.hold(rounds, report)?;
     }
     let contestants = vec![
-        Contestant::new("h2load", closed(|url| h2load(HTTP2, TURN, url))),
+        Contestant::new("h2load", closed(|url| h2load(LOAD_CORE, HTTP2, TURN, url))),
         Contestant::new("ours", open(|rate, url| by_us(rate, HTTP2, url))),
     ];
     let server = Server::start("bare", &["127.0.0.1:0"])?;
@@ -127,7 +127,7 @@ fn by_oha(
 }
 
 fn by_us(rate: f64, connections: Connections, url: &str) -> Result<(Load, bool), Error> {
-    let said = ours(Model::Open(rate), connections, TRY, url)?;
+    let said = ours(&[LOAD_CORE], Model::Open(rate), connections, TRY, url)?;
     Ok((said.load, said.valid && said.latency_p50_ms <= LATENCY_P50_MS_MAX))
 }
 

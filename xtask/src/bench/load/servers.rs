@@ -1,9 +1,8 @@
 //! Servers on their core: the examples of the generator, which say where they answer.
 
-use super::SERVER_CORE;
 use crate::Error;
 use crate::bench::release::program;
-use crate::bench::{Running, pinned};
+use crate::bench::{Running, SERVICE_CORE, pinned};
 
 /// A server. Dropped, it ends.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ impl Server {
     /// # Errors
     /// When it does not.
     pub(super) fn start(example: &str, arguments: &[&str]) -> Result<Server, Error> {
-        let program = pinned(&[SERVER_CORE], &program(&format!("examples/{example}"))?, arguments);
+        let program = pinned(&[SERVICE_CORE], &program(&format!("examples/{example}"))?, arguments);
         let (running, said) = Running::talkative(program, 1)?;
         let url = said[0].split_whitespace().last().filter(|url| url.starts_with("http://"));
         let url = url.ok_or_else(|| format!("{example} does not say where it is: {}", said[0]))?;

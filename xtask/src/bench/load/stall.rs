@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::ours::{Connections, Model, Said, ours};
 use super::servers::Server;
 use crate::Error;
-use crate::bench::{Bar, Report};
+use crate::bench::ours::{Model, Said, ours};
+use crate::bench::{Bar, Connections, LOAD_CORE, Report};
 
 /// By how much the two must differ at the least, or the one hides nothing.
 const OPEN_TO_CLOSED_MIN: f64 = 10.0;
@@ -21,7 +21,8 @@ pub(super) fn ask(quick: bool, report: &mut Report) -> Result<(), Error> {
     let p99_ms = |model| {
         // Each of the two has its own, with as many stalls.
         let server = Server::start("stalling", &[])?;
-        let Said { latency_p99_ms, .. } = ours(model, CONNECTIONS, duration, &server.url)?;
+        let Said { latency_p99_ms, .. } =
+            ours(&[LOAD_CORE], model, CONNECTIONS, duration, &server.url)?;
         Ok::<_, Error>(latency_p99_ms)
     };
     let (open, closed) = (p99_ms(Model::Open(RATE))?, p99_ms(Model::Closed(1))?);

@@ -2,23 +2,29 @@
 
 use std::time::Duration;
 
-use super::GENERATOR_CORE;
-use super::ours::Connections;
+use super::pin::pinned;
+use super::wrk::{Load, seconds};
 use crate::Error;
-use crate::bench::wrk::seconds;
-use crate::bench::{Load, pinned};
 use crate::shell::read;
 
-/// Keeps every stream of every connection busy from one thread for a while.
+/// The protocol and the connections that are open at the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Connections {
+    Http1(usize),
+    Http2 { connections: usize, streams: usize },
+}
+
+/// Keeps every stream of every connection busy from one thread on one core for a while.
 ///
 /// # Errors
 /// When h2load fails, or when anything but answers of success came.
 pub(super) fn h2load(
+    core: usize,
     connections: Connections,
     duration: Duration,
     url: &str,
 ) -> Result<Load, Error> {
-    let mut program = pinned(&[GENERATOR_CORE], "h2load", &["-t1"]);
+    let mut program = pinned(&[core], "h2load", &["-t1"]);
     match connections {
         Connections::Http1(connections) => {
             program.args(["--h1", &format!("-c{connections}"), "-m1"])

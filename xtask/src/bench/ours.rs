@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::GENERATOR_CORE;
+use super::h2load::Connections;
+use super::pin::pinned;
+use super::release::program;
+use super::wrk::Load;
 use crate::Error;
-use crate::bench::release::program;
-use crate::bench::{Load, pinned};
 use crate::shell::read;
 
 /// Who decides when a request is sent.
@@ -19,17 +20,12 @@ pub(super) enum Model {
     Closed(usize),
 }
 
-/// The protocol and the connections that are open at the most.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Connections {
-    Http1(usize),
-    Http2 { connections: usize, streams: usize },
-}
-
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Said {
     pub(super) load: Load,
+    /// Answers of success in time, as the scenario has it.
+    pub(super) good: f64,
     /// From the moment at which each request was intended.
     pub(super) latency_p50_ms: f64,
     pub(super) latency_p99_ms: f64,
@@ -37,15 +33,16 @@ pub(super) struct Said {
     pub(super) valid: bool,
 }
 
-/// Offers load for a while, and sees to it that every answer was a good one.
+/// Offers load for a while.
 ///
 /// # Errors
 /// When the generator fails, or its words are not understood.
 pub(super) fn ours(
+    cores: &[usize],
     model: Model,
     connections: Connections,
     duration: Duration,
-    url: &str,
+    what: &str,
 ) -> Result<Said, Error> {
     let (model, number) = match model {
         Model::Open(rate) => ("open", format!("{rate:.1}")),
@@ -53,7 +50,7 @@ pub(super) fn ours(
     };
     let seconds = duration.as_secs_f64().to_string();
     let mut program =
-        pinned(&[GENERATOR_CORE], &program("examples/figures")?, &[model, &number, &seconds, url]);
+        pinned(cores, &program("examples/figures")?, &[model, &number, &seconds, what]);
     match connections {
         Connections::Http1(connections) => program.arg(connections.to_string()),
         Connections::Http2 { connections, streams } => {
@@ -75,7 +72,8 @@ fn parse(said: &str) -> Result<Said, Error> {
     };
     let valid = figures["valid"].as_bool().ok_or("our generator told not whether it kept up")?;
     let (p50, p99) = (figure("latency_p50_us")?, figure("latency_p99_us")?);
-    Ok(Said { load, latency_p50_ms: p50 / 1e3, latency_p99_ms: p99 / 1e3, valid })
+    let good = figure("good")?;
+    Ok(Said { load, good, latency_p50_ms: p50 / 1e3, latency_p99_ms: p99 / 1e3, valid })
 }
 
 #[cfg(test)]
@@ -84,10 +82,11 @@ mod tests {
 
     #[test]
     fn reads_what_it_says() {
-        let said = r#"{"ended": 1600, "good": 1600, "intended": 1600, "seconds": 1.25, "valid": true,
+        let said = r#"{"ended": 1600, "good": 1590, "intended": 1600, "seconds": 1.25, "valid": true,
             "latency_mean_us": 6363.5, "latency_p50_us": 5500, "latency_p99_us": 11839, "validity": "valid"}"#;
         let load = Load { requests: 1600.0, seconds: 1.25, latency_mean_ms: 6.3635 };
-        let expected = Said { load, latency_p50_ms: 5.5, latency_p99_ms: 11.839, valid: true };
+        let expected =
+            Said { load, good: 1590.0, latency_p50_ms: 5.5, latency_p99_ms: 11.839, valid: true };
         assert_eq!(parse(said).unwrap(), expected);
         let error = parse(r#"{"ended": 1600}"#).unwrap_err().to_string();
         assert!(error.starts_with("our generator told no seconds"), "{error}");
