@@ -29,6 +29,8 @@ pub(crate) async fn read(
     Path(id): Path<i64>,
     Query(Wanted { size }): Query<Wanted>,
 ) -> Result<impl IntoResponse> {
+    // Without a thread for it, the product would be read for nothing.
+    offload.check_room()?;
     let product = db.first(products::by_id(id)).await?;
     let png = offload.run(move || render(&product, size)).await?;
     Ok(([(CONTENT_TYPE, "image/png")], png))

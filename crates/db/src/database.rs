@@ -489,7 +489,8 @@ impl Db {
                 Ok(Place::Shared(place))
             }
             Lane::Exclusive | Lane::Stream => {
-                let exclusive = self.take_exclusive(Work::Statement).await?;
+                let work = if self.lane == Lane::Shared { Work::Detour } else { Work::Statement };
+                let exclusive = self.take_exclusive(work).await?;
                 Ok(Place::Exclusive { exclusive, since: Moment::now() })
             }
         }

@@ -59,6 +59,8 @@ struct Inner {
     statements_max: NonZeroUsize,
     share: Share,
     entrance: Entrance,
+    /// Stands before the entrance for statements that come from the shared lane.
+    detours: Entrance,
     book: Mutex<Book<Arc<Connection>>>,
     /// Where connections are made that are wanted from outside of every event loop.
     runtime: Handle,
@@ -82,12 +84,17 @@ impl Pool {
             places: connections_max,
             waiting_max: settings.pool_waiting_max,
         });
+        let detours = Entrance::new(Limits {
+            places: detours_max(connections_max),
+            waiting_max: settings.pool_waiting_max,
+        });
         let pool = Pool(Arc::new(Inner {
             canceller: Canceller::new(connector.clone(), connections_max, metrics.cancels.clone()),
             connector,
             statements_max: settings.statements_max(),
             share: Share::new(settings),
             entrance,
+            detours,
             book: Mutex::new(Book::new(Bounds {
                 connections_min: settings.pool_min.min(connections_max),
                 connections_max,
@@ -108,9 +115,9 @@ impl Pool {
         let wait = self.0.metrics.wait.begin();
         let entered = self.enter(context, work).await;
         wait.ended(entered.as_ref().err());
-        let (loan, permit) = entered.inspect_err(|error| self.count(error))?;
+        let (loan, permits) = entered.inspect_err(|error| self.count(error))?;
         let taken = Moment::now();
-        Ok(Exclusive { held: Some(Held { loan, permit, taken, context: context.clone() }) })
+        Ok(Exclusive { held: Some(Held { loan, permits, taken, context: context.clone() }) })
     }
 
     /// Connects and puts the connection away, so that the first request finds one, and a wrong
@@ -134,6 +141,7 @@ impl Pool {
     /// Hands out nothing any more and closes what is idle. Connections in use are closed when
     /// they come back.
     pub(crate) fn close(&self) {
+        self.0.detours.close();
         self.0.entrance.close();
         let idle = self.book().close();
         drop(idle);
@@ -169,7 +177,8 @@ impl Pool {
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {
-        self.0.entrance.occupancy()
+        let Occupancy { inside, waiting } = self.0.entrance.occupancy();
+        Occupancy { inside, waiting: waiting + self.0.detours.occupancy().waiting }
     }
 
     /// How many connections there may be.
@@ -192,10 +201,16 @@ impl Pool {
     }
 
     /// A place, and a connection for it.
-    async fn enter(&self, context: &Context, work: Work) -> Result<(Loan, Permit)> {
-        let permit = self.0.entrance.enter(context).await;
-        let permit = permit.map_err(|refusal| self.refused(refusal))?;
-        Ok((self.borrow(context, work).await?, permit))
+    async fn enter(&self, context: &Context, work: Work) -> Result<(Loan, Permits)> {
+        let let_in = async |entrance: &Entrance| {
+            entrance.enter(context).await.map_err(|refusal| self.refused(refusal))
+        };
+        let detour = match work {
+            Work::Detour => Some(let_in(&self.0.detours).await?),
+            _ => None,
+        };
+        let permits = (let_in(&self.0.entrance).await?, detour);
+        Ok((self.borrow(context, work).await?, permits))
     }
 
     /// A connection for somebody who has a place.
@@ -226,6 +241,7 @@ impl Pool {
         let connections_max = self.book().connections_max();
         if self.0.entrance.limits().places != connections_max {
             self.0.entrance.set_places(connections_max);
+            self.0.detours.set_places(detours_max(connections_max));
         }
     }
 
@@ -302,6 +318,15 @@ impl Pool {
     }
 }
 
+/// What is sent here from the shared lane may have half of the connections: many that wait for one
+/// lock must leave some to transactions, and to those who hold the lock.
+fn detours_max(connections_max: usize) -> usize {
+    (connections_max / 2).max(1)
+}
+
+/// What somebody holds who has a connection; the second, who came from the shared lane.
+type Permits = (Permit, Option<Permit>);
+
 fn is_cancelled(error: &Error) -> bool {
     error.postgres().is_some_and(|error| error.code() == "57014")
 }
@@ -317,7 +342,7 @@ pub(crate) struct Exclusive {
 #[derive(Debug)]
 struct Held {
     loan: Loan,
-    permit: Permit,
+    permits: Permits,
     taken: Moment,
     context: Context,
 }
@@ -330,7 +355,7 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        let Some(Held { loan, permit, taken, context }) = self.held.take() else { return };
+        let Some(Held { loan, permits, taken, context }) = self.held.take() else { return };
         let metrics = &loan.pool().0.metrics;
         metrics.hold.record(Moment::now().since(taken));
         let left = loan.connection().left();
@@ -338,7 +363,7 @@ impl Drop for Exclusive {
         match left {
             Left::Clean | Left::Broken => {
                 drop(loan);
-                drop(permit);
+                drop(permits);
             }
             Left::Running | Left::InTransaction | Left::SessionChanged => {
                 // To undo what was set takes no longer than it has to.
@@ -346,7 +371,7 @@ impl Drop for Exclusive {
                 let abandonment =
                     is_abandoned.then(|| metrics.abandoned.begin(Lane::Exclusive, context));
                 let runtime = loan.connection().runtime().clone();
-                runtime.spawn(clean::clean(loan, left, permit, abandonment));
+                runtime.spawn(clean::clean(loan, left, permits, abandonment));
             }
         }
     }

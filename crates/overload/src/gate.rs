@@ -133,6 +133,24 @@ impl<W> Gate<W> {
         Decision::Wait { ticket, displaced }
     }
 
+    /// Whether somebody of this class would be let in or could wait now, if he came.
+    ///
+    /// # Errors
+    /// What he would be told.
+    pub fn room_for(&self, priority: Priority) -> Result<(), Refusal> {
+        let Limits { places, waiting_max } = self.limits;
+        let waiting = self.line.len();
+        let gives_way =
+            || self.line.last_key_value().is_some_and(|(ticket, _)| ticket.priority > priority);
+        if self.closed {
+            Err(Refusal::Closed)
+        } else if waiting < waiting_max || (self.inside < places && waiting == 0) || gives_way() {
+            Ok(())
+        } else {
+            Err(Refusal::Full { waiting, waiting_max })
+        }
+    }
+
     /// Takes note that somebody inside has left.
     pub fn leave(&mut self) {
         debug_assert!(self.inside > 0, "somebody left who never came in");

@@ -67,6 +67,16 @@ impl Entrance {
         }
     }
 
+    /// Whether a context like this one would be let in or could wait now: for who has something
+    /// to do before, which would be for nothing. It holds no place, so who comes later may be
+    /// refused still.
+    ///
+    /// # Errors
+    /// What it would be told.
+    pub fn room_for(&self, context: &Context) -> Result<(), Refusal> {
+        self.gate().room_for(context.priority())
+    }
+
     /// Changes the number of places; see [`Gate::set_places`].
     pub fn set_places(&self, places: usize) {
         self.gate().set_places(places);

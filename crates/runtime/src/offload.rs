@@ -76,6 +76,17 @@ impl Offload {
         })
     }
 
+    /// Fails if [`Offload::run`] would be refused now because the line is full: for who has
+    /// something else to do before, which would be for nothing. Whoever passes may be refused
+    /// still, by those who came in between.
+    ///
+    /// # Errors
+    /// As [`Offload::run`].
+    pub fn check_room(&self, context: &Context) -> Result<(), OffloadError> {
+        let room = self.0.entrance.room_for(context).map_err(OffloadError::from);
+        room.inspect_err(|error| self.0.metrics.failed(error))
+    }
+
     /// How many jobs run and wait now.
     pub fn occupancy(&self) -> Occupancy {
         self.0.entrance.occupancy()

@@ -115,6 +115,16 @@ impl Offload {
         Offload { offload, context: context.with_deadline(sooner) }
     }
 
+    /// Fails if there is no room for another job now, without waiting: first of all in a handler
+    /// that has to ask the database before there is a job. What is refused then has cost next to
+    /// nothing.
+    ///
+    /// # Errors
+    /// See [`OffloadError`]; it answers by itself with `?`.
+    pub fn check_room(&self) -> Result<(), OffloadError> {
+        self.offload.check_room(&self.context)
+    }
+
     /// Runs `job` on a thread where it may take its time, and waits for it.
     ///
     /// # Errors

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use tenfold_overload::Permit;
-
+use super::Permits;
 use super::loan::Loan;
 use crate::abandoned::Abandonment;
 use crate::connection::{Connection, Left};
@@ -22,7 +21,7 @@ const CLEAN_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) async fn clean(
     loan: Loan,
     left: Left,
-    _place: Permit,
+    _places: Permits,
     _abandonment: Option<Abandonment>,
 ) {
     let connection = loan.connection();

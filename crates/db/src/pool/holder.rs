@@ -10,6 +10,8 @@ use tenfold_context::{Context, Moment};
 pub(crate) enum Work {
     /// One statement.
     Statement,
+    /// One statement that is sent here from the shared lane, where it would hold up others.
+    Detour,
     /// The transaction of that name.
     Transaction(&'static str),
     /// Rows that somebody reads at a pace of their own.
@@ -22,7 +24,7 @@ impl Work {
     /// One word for metrics and logs.
     pub(crate) const fn kind(self) -> &'static str {
         match self {
-            Work::Statement => "statement",
+            Work::Statement | Work::Detour => "statement",
             Work::Transaction(_) => "transaction",
             Work::Stream => "stream",
             Work::Copy => "copy",
@@ -32,7 +34,7 @@ impl Work {
     pub(crate) const fn transaction(self) -> Option<&'static str> {
         match self {
             Work::Transaction(name) => Some(name),
-            Work::Statement | Work::Stream | Work::Copy => None,
+            Work::Statement | Work::Detour | Work::Stream | Work::Copy => None,
         }
     }
 }

@@ -112,6 +112,40 @@ async fn updates_of_a_locked_row_hold_up_others_hardly_longer_than_one_does() {
 }
 
 #[tokio::test]
+async fn those_who_wait_for_a_lock_leave_half_of_the_pool_to_others() {
+    let bench = bench().await;
+    let locker = bench.observer().await;
+    locker.batch_execute("BEGIN; UPDATE pieces SET stock = 100 WHERE id = 2").await.unwrap();
+    let updates = (0..MANY).map(|_| {
+        let db = bench.patient(Duration::from_secs(60));
+        async move { db.execute(more(2)).await }
+    });
+    let updates = spawn_all(updates).await;
+    // All of them have been sent elsewhere, and wait there, some for a connection.
+    let waiting = || bench.metric("tenfold_db_pool_connections{state=\"waited_for\"}");
+    within_a_minute("those without a connection", async {
+        while waiting() < (MANY - 8) as f64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let others = (0..8).map(|_| {
+        let db = bench.patient(Duration::from_secs(60));
+        async move {
+            db.transaction("looks", async |tx| tx.first::<Piece>(pieces::table.find(1)).await).await
+        }
+    });
+    for other in join_all(others).await {
+        assert_eq!(other.unwrap().id, 1);
+    }
+    assert_eq!(waiting(), (MANY - 8) as f64, "they have not come between");
+    locker.batch_execute("COMMIT").await.unwrap();
+    for update in updates {
+        assert_eq!(within_a_minute("an update", update).await.unwrap().unwrap(), 1);
+    }
+}
+
+#[tokio::test]
 async fn nor_do_updates_of_which_each_is_another_statement() {
     let bench = bench().await;
     let locker = bench.observer().await;

@@ -153,7 +153,17 @@ proptest! {
                 0..=1 => {
                     let deadline = Deadline::at(now + Duration::from_millis(patience));
                     let arrival = Arrival { priority: Priority::ALL[rank], deadline };
-                    match gate.arrive(now, arrival, || name) {
+                    let foretold = gate.room_for(arrival.priority);
+                    let decision = gate.arrive(now, arrival, || name);
+                    // Whose deadline is past already is refused for that.
+                    if !arrival.deadline.is_past(now) {
+                        let told = match decision {
+                            Decision::Refuse(refusal) => Err(refusal),
+                            _ => Ok(()),
+                        };
+                        prop_assert_eq!(foretold, told);
+                    }
+                    match decision {
                         Decision::Enter => inside += 1,
                         Decision::Wait { ticket, displaced } => {
                             queued.push(name);

@@ -141,7 +141,14 @@ async fn a_full_line_refuses_with_its_figures() {
     assert_eq!(error.to_string(), "the line for CPU work is full: 1 wait and 1 may");
     assert_eq!(metric(&registry, "tenfold_offload_refused_total{reason=\"full\"}"), 1.0);
 
+    // Who asks before is told the same, and counted.
+    assert_eq!(offload.check_room(&patient()), Err(error));
+    assert_eq!(metric(&registry, "tenfold_offload_refused_total{reason=\"full\"}"), 2.0);
+    let critical = patient().with_priority(Priority::Critical);
+    assert_eq!(offload.check_room(&critical), Ok(()), "the other one would give way");
+
     blocker.end().await.unwrap();
+    assert_eq!(offload.check_room(&patient()), Ok(()));
     assert_eq!(waits.await, Ok("waited"));
 }
 
