@@ -300,9 +300,10 @@ async fn a_stream_whose_window_stays_shut_is_ended_alone() {
     server.until(&limited("stalled"), 1.0).await;
     server.until("tenfold_http_in_flight", 0.0).await;
     // The connection goes on.
-    raw.send(&frame(WINDOW_UPDATE, 0, 3, &1000_u32.to_be_bytes())).await;
     let headers = frame(HEADERS, END_HEADERS | END_STREAM, 3, GET_ROOT);
     raw.send(&[headers, frame(WINDOW_UPDATE, 0, 3, &1000_u32.to_be_bytes())].concat()).await;
+    let home = raw.frame_of(DATA).await;
+    assert_eq!((home.stream, &*home.payload), (3, &b"home"[..]));
 }
 
 /// h2 takes a whole piece when one byte of it may go, so an answer of one piece has been given out
@@ -336,6 +337,18 @@ async fn an_answer_of_which_one_byte_may_go_is_counted_and_ended_alone() {
     server.until(&limited("stalled"), 1.0).await;
     server.until("tenfold_http_in_flight", 0.0).await;
     server.until("tenfold_http_bytes_in_flight", 0.0).await;
+}
+
+/// It is told to leave, does not answer, and is cut after a while: that is one reason, counted once.
+#[tokio::test]
+async fn an_idle_connection_that_does_not_leave_is_cut_and_counted_once() {
+    let server = server_with(|settings| settings.idle_timeout = Duration::from_millis(100));
+    let mut raw = Raw::connect(&server).await;
+    raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, GET_ROOT)).await;
+    raw.frame_of(GOAWAY).await;
+    while raw.frame().await.is_some() {}
+    server.until("tenfold_http_connections", 0.0).await;
+    assert_eq!(server.metric(&limited("idle")), 1.0);
 }
 
 #[tokio::test]
