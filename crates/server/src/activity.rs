@@ -8,8 +8,10 @@ use std::time::Duration;
 use http::Version;
 use tenfold_context::Moment;
 use tenfold_overload::Permit;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::drain::{self, Phase};
 use crate::metrics::Cut;
 use crate::upgraded::Upgraded;
 use crate::wire::{with_part, with_request};
@@ -177,6 +179,12 @@ pub(crate) enum Stage {
 /// long for another request: to end the connection in its face would lose one that is on its
 /// way. On HTTP/1.1 each answer says from then on that it is the last.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// Waits until a client of whom nothing has come needs to be waited for no more.
+pub(crate) async fn last_request_is_over(phase: watch::Receiver<Phase>) {
+    drain::begun(phase).await;
+    tokio::time::sleep(LAST_REQUEST).await;
+}
 
 /// How often a connection in the drain is looked at for its last request.
 const LAST_REQUEST_LOOK: Duration = Duration::from_millis(20);

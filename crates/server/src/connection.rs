@@ -21,6 +21,7 @@ use hyper_util::server::conn::auto::Builder;
 use tenfold_context::{Deadline, Moment};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout_at;
 
 use crate::activity::{self, Activity, Lifetime, Patience, Stage, Verdict};
 use crate::caller::Peer;
@@ -119,7 +120,12 @@ impl Connections {
     ) {
         let lifetime = self.lifetime.by_chance();
         let activity = Arc::new(Activity::opened(Moment::now(), lifetime));
-        let (socket, peer) = match self.open(stream, address, place, &activity).await {
+        let opened = tokio::select! {
+            biased;
+            opened = self.open(stream, address, place, &activity) => opened,
+            () = drain::ended(self.phase.clone()) => Err(OpenError::DrainEnded),
+        };
+        let (socket, peer) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "connection not opened");
@@ -149,6 +155,17 @@ impl Connections {
         let mut stream = TcpStream::from_std(stream)?;
         let mut peer = Peer { address, certificate: None };
         let deadline = Deadline::after(self.patience.first_request);
+        if self.handshakes.is_some() || self.proxies.introduce(address) {
+            // Who has said nothing when the drain begins loses nothing by it. The time for the first
+            // byte is that of what it belongs to.
+            tokio::select! {
+                biased;
+                _readable = timeout_at(deadline.instant(), stream.readable()) => {}
+                () = activity::last_request_is_over(self.phase.clone()) => {
+                    return Err(OpenError::Drained);
+                }
+            }
+        }
         if self.proxies.introduce(address) {
             let introduced = introduced(&mut stream, deadline).await;
             self.metrics.introduced(&introduced);
@@ -201,6 +218,8 @@ impl Connections {
         let mut connection = pin!(self.http.serve_connection_with_upgrades(io, service));
         let mut phase = self.phase.clone();
         let mut stage = Stage::Serving;
+        // Whether it is counted already why it is to end.
+        let mut told = false;
         let mut look = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let now = Moment::now();
@@ -211,8 +230,10 @@ impl Connections {
             }
             match activity.verdict(now, stage, patience) {
                 Verdict::Keep(until) => look.as_mut().reset(until.instant()),
+                Verdict::Cut(Cut::Idle) if told => return Ok(()),
                 Verdict::Cut(cut) => return Err(cut),
                 Verdict::End(reason) => {
+                    told = reason.is_some();
                     reason.into_iter().for_each(|reason| self.metrics.cut(reason));
                     stage = Stage::Ending { since: now };
                     connection.as_mut().graceful_shutdown();
@@ -283,6 +304,10 @@ enum OpenError {
     Introduction(#[from] IntroductionError),
     #[error("{address} has as many connections as it may have")]
     TooMany { address: IpAddr },
+    #[error("it had said nothing when the server began to drain")]
+    Drained,
+    #[error("it had not come so far when the drain was over")]
+    DrainEnded,
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
 }
@@ -290,8 +315,9 @@ enum OpenError {
 impl OpenError {
     fn cut(&self) -> Option<Cut> {
         match self {
-            // It was the client who ended it.
-            OpenError::Socket(_) => None,
+            // It was the client who ended it, or it had not begun.
+            OpenError::Socket(_) | OpenError::Drained => None,
+            OpenError::DrainEnded => Some(Cut::Drain),
             OpenError::Introduction(_) => Some(Cut::Proxy),
             OpenError::TooMany { .. } => Some(Cut::Address),
             OpenError::Handshake(_) => Some(Cut::Handshake),

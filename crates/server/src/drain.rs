@@ -28,6 +28,17 @@ pub(crate) async fn next(phase: &mut watch::Receiver<Phase>) -> Phase {
     }
 }
 
+/// Waits until the drain has begun.
+pub(crate) async fn begun(mut phase: watch::Receiver<Phase>) {
+    // An error says that the server is gone, which is later still.
+    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
+}
+
+/// Waits until the drain is over.
+pub(crate) async fn ended(mut phase: watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
+}
+
 /// Whether the service wants traffic: what `/readyz` says. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Option<Cow<'static, str>>>>);

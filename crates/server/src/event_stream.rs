@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 
-use crate::drain::Phase;
+use crate::drain::{self, Phase};
 use crate::settings::ServerSettings;
 
 /// What a content type begins with that says so; parameters may follow.
@@ -36,8 +36,7 @@ impl Draining {
 
     /// Waits until the drain begins; what goes on then has `server.drain_timeout` to end.
     pub async fn begins(&mut self) {
-        // An error says that the server is gone, which is later still.
-        let _ = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
+        drain::begun(self.phase.clone()).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, StatusCode, Uri};
@@ -22,6 +22,7 @@ use crate::access_log::AccessLog;
 use crate::activity::{Activity, AnswerPlace};
 use crate::bytes_in_flight::{BytesInFlight, Charge};
 use crate::metrics::{Ending, ShardMetrics};
+use crate::piece::{Departure, Piece};
 use crate::request_body::Seat;
 use crate::respond;
 
@@ -131,6 +132,8 @@ impl Exchange {
         response.map(|body| AnswerBody {
             body,
             rest: Bytes::new(),
+            departure: Departure::default(),
+            lingers: false,
             source: Source { timeout: limits.source_stall_timeout, waits_since: None, alarm: None },
             bytes: limits.bytes.clone(),
             exchange: self,
@@ -171,6 +174,10 @@ pub(crate) struct AnswerBody {
     body: Body,
     /// What is left of a frame that is given out in pieces.
     rest: Bytes,
+    /// Where the last piece of it is.
+    departure: Departure,
+    /// Whether all of it has been given out, and may not have been sent.
+    lingers: bool,
     source: Source,
     bytes: BytesInFlight,
     exchange: Exchange,
@@ -215,14 +222,20 @@ impl Source {
 }
 
 /// hyper takes a frame whole, however large, and lets go of the body after the last one. A large
-/// answer in one frame is therefore given out in pieces: so its exchange lives until its reader
-/// has all but the last piece, and a reader that stops is noticed.
+/// answer in one frame is therefore given out in pieces, and stays when the last one has been: so
+/// its exchange lives until its reader has nearly all of it, and a reader that stops is noticed.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// What an answer that is sent in parts occupies at most: the piece that hyper has, because it
-/// asks for the next one when that is gone. Of rows it is a chunk of 32 KiB, and one that is
+/// What an answer that is sent in parts occupies at most: the piece that hyper has, because it is
+/// given the next one when that is gone. Of rows it is a chunk of 32 KiB, and one that is
 /// being filled.
 const STREAM_BYTES: u64 = PIECE_BYTES_MAX as u64;
+
+/// A last piece of no more bytes is forgotten when it is given out: it is no larger than what h2
+/// itself has of a stream. After a larger one HTTP/2 has an empty frame more, with which the
+/// exchange ends when it has been sent and not before; on HTTP/1.1 it ends when no more of it is
+/// left than `server.header_max` and 8 KiB.
+const LAST_PIECE_BYTES_MAX: usize = 1024;
 
 impl AnswerBody {
     fn poll_whole_frame(
@@ -252,43 +265,65 @@ impl AnswerBody {
         })
     }
 
-    fn piece(&mut self) -> Frame<Bytes> {
+    fn piece(&mut self) -> Frame<Piece> {
         let length = self.rest.len().min(PIECE_BYTES_MAX);
-        Frame::data(self.rest.split_to(length))
+        let bytes = self.rest.split_to(length);
+        if length <= LAST_PIECE_BYTES_MAX {
+            return Frame::data(Piece::unwatched(bytes));
+        }
+        self.lingers = self.is_given_out();
+        // h2 takes a piece when one byte of it may go, and asks for the next one at once.
+        Frame::data(if self.exchange.activity.is_http2() {
+            self.departure.watch(bytes)
+        } else {
+            Piece::unwatched(bytes)
+        })
+    }
+
+    fn is_given_out(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 }
 
 impl http_body::Body for AnswerBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
+        ready!(self.departure.poll_gone(cx));
         self.exchange.our_turn();
-        let frame = if self.rest.is_empty() {
+        let frame = if self.lingers {
+            None
+        } else if self.rest.is_empty() {
             match ready!(self.poll_whole_frame(cx)) {
                 Some(Ok(frame)) => Some(Ok(match frame.into_data() {
                     Ok(data) => {
                         self.rest = data;
                         self.piece()
                     }
-                    Err(trailers) => trailers,
+                    Err(trailers) => trailers.map_data(Piece::unwatched),
                 })),
-                other => other,
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
             }
         } else {
             Some(Ok(self.piece()))
         };
         if let Some(Ok(frame)) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let bytes = frame.data_ref().map_or(0, Buf::remaining);
             self.exchange.activity.part_is_ready(bytes);
         }
-        // hyper does not ask again when it knows that the body is at its end.
-        if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.is_end_stream()) {
+        // hyper does not ask again when it knows that the body is at its end; on HTTP/1.1 it
+        // knows from the length.
+        let asks_again = self.lingers && self.exchange.activity.is_http2();
+        let is_last = matches!(frame, Some(Ok(_))) && self.is_given_out() && !asks_again;
+        if frame.is_none() || is_last {
             self.exchange.ending = Ending::Complete;
-        } else if self.exchange.charge.is_none() {
+        }
+        if frame.is_some() && !self.is_end_stream() && self.exchange.charge.is_none() {
             self.exchange.charge = Some(self.bytes.charge_always(STREAM_BYTES));
         }
         self.exchange.reader_turn();
@@ -296,7 +331,7 @@ impl http_body::Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.is_given_out() && !self.lingers
     }
 
     fn size_hint(&self) -> SizeHint {

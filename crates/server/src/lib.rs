@@ -57,6 +57,7 @@ mod hosts;
 mod listen;
 mod metrics;
 mod per_address;
+mod piece;
 mod pipeline;
 mod proxies;
 mod redirect;

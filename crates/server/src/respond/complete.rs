@@ -20,8 +20,10 @@ pub(crate) fn complete(response: Response, method: &Method, uri: &Uri) -> Respon
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
+    // An answer to HEAD has the type of what GET would have got. One to GET that has a type and
+    // nothing of it, such as a 416 of static files, says nothing.
     let bare = response.body().size_hint().exact() == Some(0)
-        && !response.headers().contains_key(CONTENT_TYPE);
+        && (*method != Method::HEAD || !response.headers().contains_key(CONTENT_TYPE));
     if !bare {
         return without_plain_rejection(response);
     }

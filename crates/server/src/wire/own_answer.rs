@@ -8,17 +8,21 @@ use crate::respond::{Error, Failure};
 /// Every answer of hyper's own fits in here; it has three fields.
 const HYPERS_BYTES_MAX: usize = 256;
 
+/// How long the begin of one is, up to the first digit of its status.
+const START_BYTES: usize = b"HTTP/1.1 4".len();
+
 /// Where in these bytes on their way to the client hyper's own answer to a request that it could
 /// not read begins, if it is there: the last thing that hyper says on a connection.
 ///
 /// Every other answer has an `x-request-id`. `refused` says that a fault was found already, so
 /// that answers to earlier requests may stand before it.
 pub(crate) fn hypers_answer(bytes: &[u8], refused: bool) -> Option<usize> {
-    const START: &[u8] = b"HTTP/1.1 4";
+    // After a request of HTTP/1.0 hyper goes on in that version.
+    let starts = |line: &[u8]| matches!(line, [version @ .., b'0' | b'1', b' ', b'4'] if version == b"HTTP/1.");
     let start = if refused {
         let from = bytes.len().saturating_sub(HYPERS_BYTES_MAX);
-        from + bytes[from..].windows(START.len()).rposition(|window| window == START)?
-    } else if bytes.starts_with(START) && bytes.len() <= HYPERS_BYTES_MAX {
+        from + bytes[from..].windows(START_BYTES).rposition(starts)?
+    } else if bytes.get(..START_BYTES).is_some_and(starts) && bytes.len() <= HYPERS_BYTES_MAX {
         0
     } else {
         return None;

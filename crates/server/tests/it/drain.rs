@@ -7,11 +7,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get as on_get;
 use tenfold_server::{DrainReport, Draining, Readiness};
-use tenfold_testkit::{Client, get};
+use tenfold_testkit::{Client, SelfSigned, get};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use crate::support::{self, http2, no_permits, start, start_with, waits};
+use crate::support::{self, Running, http2, no_permits, start, start_with, waits};
 
 fn routes(permits: &Arc<Semaphore>) -> Router {
     Router::new().route("/", on_get(|| async { "home" })).route("/wait", waits(permits))
@@ -107,6 +107,45 @@ async fn one_that_asks_again_is_served_and_told_that_it_was_the_last_time() {
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(client.read_until_closed().await.unwrap().0.is_empty());
     assert_eq!(drain.await.unwrap().0.cut, 0);
+}
+
+/// What a load balancer does that looks whether the port is open, and a browser that opens a
+/// connection in advance.
+#[tokio::test]
+async fn those_who_have_not_begun_a_handshake_do_not_hold_up_the_end() {
+    let signed = SelfSigned::new().unwrap();
+    let server = start_with(routes(&no_permits()), |settings| {
+        settings.tls_certificate = Some(signed.certificate());
+        settings.tls_key = Some(signed.key());
+        settings.first_request_timeout = support::PATIENCE * 10;
+        settings.drain_timeout = support::PATIENCE;
+    });
+    let _silent = Client::connect(server.address).await.unwrap();
+    server.until("tenfold_http_connections", 1.0).await;
+    assert_eq!(server.drain().await, DrainReport { finished: 1, cut: 0 });
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_done_when_the_drain_is_over_is_counted() {
+    let signed = SelfSigned::new().unwrap();
+    let server = start_with(routes(&no_permits()), |settings| {
+        settings.tls_certificate = Some(signed.certificate());
+        settings.tls_key = Some(signed.key());
+        settings.drain_timeout = Duration::from_millis(100);
+    });
+    let mut stalls = Client::connect(server.address).await.unwrap();
+    // The begin of a record: RFC 8446 §5.1.
+    stalls.send("\u{16}\u{3}\u{1}").await.unwrap();
+    server.until("tenfold_http_connections", 1.0).await;
+    let registry = server.registry.clone();
+    let Running { serving, shards, .. } = server;
+    assert_eq!(serving.drain(&Readiness::starting()).await.cut, 1);
+    assert!(stalls.read_until_closed().await.is_ok());
+    let counted = format!("{} 1\n", support::limited("drain"));
+    while !registry.encode().contains(&counted) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(shards);
 }
 
 #[tokio::test]

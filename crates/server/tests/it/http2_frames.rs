@@ -42,6 +42,9 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 const GET_ROOT: &[u8] = &[0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 /// The same with the path `/large`.
 const GET_LARGE: &[u8] = b"\x82\x86\x04\x06/large\x41\x01a";
+/// The same with the path `/small`, whose answer is one piece.
+const GET_SMALL: &[u8] = b"\x82\x86\x04\x06/small\x41\x01a";
+const SMALL_BYTES: usize = 60_000;
 /// POST of the path `/body`.
 const POST_BODY: &[u8] = b"\x83\x86\x04\x05/body\x41\x01a";
 
@@ -56,6 +59,7 @@ fn server_with(adjust: impl FnOnce(&mut tenfold_server::ServerSettings)) -> Runn
     let router = Router::new()
         .route("/", on_get(|| async { "home" }))
         .route("/large", on_get(|| async { Body::from(vec![b'x'; 4 << 20]) }))
+        .route("/small", on_get(|| async { Body::from(vec![b'x'; SMALL_BYTES]) }))
         .route("/body", any(|body: Bytes| async move { body.len().to_string() }));
     start_with(router, adjust)
 }
@@ -296,9 +300,55 @@ async fn a_stream_whose_window_stays_shut_is_ended_alone() {
     server.until(&limited("stalled"), 1.0).await;
     server.until("tenfold_http_in_flight", 0.0).await;
     // The connection goes on.
-    raw.send(&frame(WINDOW_UPDATE, 0, 3, &1000_u32.to_be_bytes())).await;
     let headers = frame(HEADERS, END_HEADERS | END_STREAM, 3, GET_ROOT);
     raw.send(&[headers, frame(WINDOW_UPDATE, 0, 3, &1000_u32.to_be_bytes())].concat()).await;
+    let home = raw.frame_of(DATA).await;
+    assert_eq!((home.stream, &*home.payload), (3, &b"home"[..]));
+}
+
+/// h2 takes a whole piece when one byte of it may go, so an answer of one piece has been given out
+/// and not been sent. A hundred streams on each of thousands of connections would be gigabytes
+/// that nobody counts and nobody ends.
+#[tokio::test]
+async fn an_answer_of_which_one_byte_may_go_is_counted_and_ended_alone() {
+    let server = server_with(|settings| {
+        settings.write_stall_timeout = Duration::from_secs(1);
+    });
+    let mut raw = Raw::connect(&server).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE of 1.
+    raw.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1])).await;
+    for stream in [1, 3] {
+        raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, GET_SMALL)).await;
+        assert_eq!(raw.frame_of(DATA).await.payload, b"x");
+    }
+    assert_eq!(server.metric("tenfold_http_in_flight"), 2.0);
+    assert!(server.metric("tenfold_http_bytes_in_flight") >= 2.0 * SMALL_BYTES as f64);
+    // One of them is read after all.
+    raw.send(&frame(WINDOW_UPDATE, 0, 3, &(1_u32 << 20).to_be_bytes())).await;
+    let (mut read, mut ended) = (1, false);
+    while !ended {
+        let data = raw.frame_of(DATA).await;
+        read += data.payload.len();
+        ended = data.flags & END_STREAM != 0;
+    }
+    assert_eq!(read, SMALL_BYTES);
+    let reset = raw.frame_of(RST_STREAM).await;
+    assert_eq!((reset.stream, &*reset.payload), (1, &CANCEL.to_be_bytes()[..]));
+    server.until(&limited("stalled"), 1.0).await;
+    server.until("tenfold_http_in_flight", 0.0).await;
+    server.until("tenfold_http_bytes_in_flight", 0.0).await;
+}
+
+/// It is told to leave, does not answer, and is cut after a while: that is one reason, counted once.
+#[tokio::test]
+async fn an_idle_connection_that_does_not_leave_is_cut_and_counted_once() {
+    let server = server_with(|settings| settings.idle_timeout = Duration::from_millis(100));
+    let mut raw = Raw::connect(&server).await;
+    raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, GET_ROOT)).await;
+    raw.frame_of(GOAWAY).await;
+    while raw.frame().await.is_some() {}
+    server.until("tenfold_http_connections", 0.0).await;
+    assert_eq!(server.metric(&limited("idle")), 1.0);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn parts_of_a_file_are_given_out() {
     assert_eq!(part("bytes=-2").await, expected(206, "bytes 8-9/10", "89"));
     let (status, range, text) = part("bytes=20-").await;
     assert_eq!((status, range.as_str()), (416, "bytes */10"));
-    assert!(text.is_empty() || text.contains("/problems/range_not_satisfiable"), "{text}");
+    assert!(text.contains("/problems/range_not_satisfiable"), "{text}");
     // RFC 9110 §14.2: what cannot be understood, or asks for too much, is ignored or refused.
     assert!(matches!(part("lines=1-2").await.0, 200 | 416));
     let many = format!("bytes={}0-1", "0-1,".repeat(1_000));
