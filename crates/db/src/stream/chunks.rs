@@ -1,9 +1,14 @@
 //! A stream in chunks, each a statement of its own: between them nothing is held, and nothing is
 //! open in Postgres.
+//!
+//! A chunk is loaded by a task, to its end: whoever reads the stream may stop to do so at any time,
+//! as the body of an answer does whose client takes nothing, and no connection may wait for that.
 
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 use tenfold_context::{Context, Deadline};
+use tokio::task::JoinSet;
 
 use super::key::UnusableKey;
 use crate::database::Db;
@@ -51,20 +56,25 @@ impl<K, C, G> Chunks<K, C, G> {
     pub(crate) async fn next<U, Q>(&mut self) -> Result<Vec<U>>
     where
         K: PartialEq,
-        Q: Yields<U>,
+        U: Send + 'static,
+        Q: Yields<U> + 'static,
         C: FnMut(Option<K>) -> Q,
         G: Fn(&U) -> K,
     {
-        let mut query = (self.chunk)(self.after.from.take()).into_statement();
+        let query = (self.chunk)(self.after.from.take()).into_statement();
         let (patience, count) = (self.patience, self.after.count);
-        let values = match load::<U, Q>(&self.db, patience, &mut query, count).await {
+        let (values, query) = load::<U, Q>(&self.db, patience, query, count).await?;
+        let values = match (values, self.primary.take()) {
             // Of this chunk nothing has been handed out.
-            Err(error) if error.is_of_its_server() && self.primary.is_some() => {
-                self.db = self.primary.take().unwrap_or_else(|| self.db.clone());
+            (Err(error), Some(primary)) if error.is_of_its_server() => {
+                self.db = primary;
                 self.db.metrics().run_again(REPLICA_LOST);
-                load::<U, Q>(&self.db, patience, &mut query, count).await?
+                load::<U, Q>(&self.db, patience, query, count).await?.0?
             }
-            values => values?,
+            (values, primary) => {
+                self.primary = primary;
+                values?
+            }
         };
         // An index makes the columns of one table unique; what a query joins to them, or how it
         // goes on behind a key, only its rows can show.
@@ -86,18 +96,43 @@ impl<K, C, G> Chunks<K, C, G> {
     }
 }
 
-/// The rows of a chunk; the first time it is looked whether their order is that of a key.
-async fn load<U, Q: Yields<U>>(
+/// The rows of a chunk, or why there are none, with its query; whoever leaves stops it.
+async fn load<U, Q>(
     db: &Db,
     patience: Duration,
+    mut query: Q::Statement,
+    count: usize,
+) -> Result<(Result<Vec<U>>, Q::Statement)>
+where
+    U: Send + 'static,
+    Q: Yields<U> + 'static,
+{
+    let db = db.clone().with_deadline(Deadline::after(patience));
+    let context = db.context().clone();
+    // A set, because that ends its task when it is dropped.
+    let mut task = JoinSet::new();
+    task.spawn(context.scope(async move {
+        let values = load_all::<U, Q>(&db, &mut query, count).await;
+        (values, query)
+    }));
+    match task.join_next().await {
+        Some(Ok(loaded)) => Ok(loaded),
+        Some(Err(failed)) if failed.is_panic() => resume_unwind(failed.into_panic()),
+        // Its event loop is ending.
+        Some(Err(_)) | None => Err(Error::Closed),
+    }
+}
+
+/// The rows of a chunk; the first time it is looked whether their order is that of a key.
+async fn load_all<U, Q: Yields<U>>(
+    db: &Db,
     query: &mut Q::Statement,
     count: usize,
 ) -> Result<Vec<U>> {
-    let db = db.clone().with_deadline(Deadline::after(patience));
     let unknown = db.known_keys().look_at(query)?;
     let Loaded { values, first_row } = db.load_at_once::<U, Q>(query, count).await?;
     if let (Some(unknown), Some(row)) = (unknown, &first_row) {
-        unknown.check(&db, row).await?;
+        unknown.check(db, row).await?;
     }
     Ok(values)
 }

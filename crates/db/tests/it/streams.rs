@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use tenfold_config::ByteSize;
 use tenfold_db::{Class, Error, Lane, Yields};
 use tenfold_overload::Refusal;
 
-use crate::kit::{Bench, Piece, backends, pieces, sales};
+use crate::kit::{Bench, Piece, backends, pieces, sales, within_a_minute};
 
 async fn with_many_pieces(bench: &Bench) {
     bench
@@ -115,6 +115,24 @@ async fn a_row_that_fails_ends_the_stream_with_an_error() {
     assert!(rows.last().unwrap().is_err());
     assert!(rows[..rows.len() - 1].iter().all(Result::is_ok));
     assert!(bench.first::<Wide>(diesel::sql_query("SELECT 1::bigint AS id")).await.is_ok());
+}
+
+/// As the body of an answer is left whose client takes nothing.
+#[tokio::test]
+async fn a_stream_that_is_left_while_it_asks_for_more_holds_no_connection() {
+    let bench = Bench::with(|settings| settings.pool_max = 1).await;
+    with_many_pieces(&bench).await;
+    let mut stream = Box::pin(by_key(&bench));
+    for _ in 0..500 {
+        stream.next().await.unwrap().unwrap();
+    }
+    // The second chunk is asked for, and nobody looks after it.
+    assert!(stream.next().now_or_never().is_none(), "it has to be waited for");
+    let other = bench.exclusive();
+    let other = other.first::<Piece>(pieces::table.find(1_i64));
+    assert_eq!(within_a_minute("another's statement", other).await.unwrap().id, 1);
+    let rest: Vec<Piece> = stream.try_collect().await.unwrap();
+    assert_eq!(rest.len(), 19_500);
 }
 
 /// Pieces by something else, and what comes of it.
