@@ -14,7 +14,7 @@ use clap::Parser;
 use super::floor::{Service, fill_with, floor, store};
 use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build};
-use super::{Bar, Report, cpu_time, interleave, median, pin, spread};
+use super::{Bar, Report, cpu_time, interleave, median, pin};
 use crate::{Error, Outcome};
 use latency::Latencies;
 use readers::{Memory, Readers, read_whole};
@@ -155,16 +155,7 @@ fn report(floor: &[f64], store: &[f64], readers: &Measured) -> Report {
     }
     let name = "first answer after 50 slow readers hung up";
     report.add(name, *first_answer_ms, "ms", Bar::AtMost(FIRST_ANSWER_MS_MAX));
-    let spread = spread(&ratios);
-    report.add("spread of the ratio between rounds", spread, "part", Bar::None);
-    if !ratios.iter().all(|ratio| ratio.is_finite()) || spread > SPREAD_MAX {
-        report.too_noisy(&format!(
-            "the middle half of the rounds differs by {:.0} %, and {:.0} % are the most that says \
-             anything: let nothing else run, or take more --rounds",
-            spread * 100.0,
-            SPREAD_MAX * 100.0
-        ));
-    }
+    report.judge_spread("the ratio", &ratios, SPREAD_MAX);
     report
 }
 

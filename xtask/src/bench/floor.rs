@@ -15,7 +15,7 @@ use super::child::{Running, free_address};
 use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build, program};
 use super::wrk::{Load, wrk};
-use super::{Bar, Report, cpu_time, cpu_time_of_tree, interleave, median, pinned, spread};
+use super::{Bar, Report, cpu_time, cpu_time_of_tree, interleave, median, pinned};
 use crate::shell::{command, root, run as carry_out};
 use crate::{Error, Outcome};
 
@@ -169,17 +169,7 @@ fn report(floor: &[Measured], store: &[Measured]) -> Report {
     for (name, values, spread_max) in
         [("the ratio", &ratios, SPREAD_MAX), ("the floor by itself", &floors, SPREAD_ALONE_MAX)]
     {
-        let spread = spread(values);
-        report.add(&format!("spread of {name} between rounds"), spread, "part", Bar::None);
-        // A round in which nothing was answered has no figure at all.
-        if !values.iter().all(|value| value.is_finite()) || spread > spread_max {
-            report.too_noisy(&format!(
-                "the middle half of the rounds differs by {:.0} % in {name}, and {:.0} % are the \
-                 most that says anything: let nothing else run, or take more --rounds",
-                spread * 100.0,
-                spread_max * 100.0
-            ));
-        }
+        report.judge_spread(name, values, spread_max);
     }
     report
 }

@@ -14,7 +14,7 @@ use super::h2load::Connections;
 use super::ours::{Model, Said, ours};
 use super::pin::{LOAD_CORE, SERVICE_CORE};
 use super::release::{PrivatePostgres, build};
-use super::{Bar, Report, interleave, median, spread};
+use super::{Bar, Report, interleave, median};
 use crate::shell::root;
 use crate::{Error, Outcome};
 
@@ -161,16 +161,7 @@ fn report(rounds: &[Measured]) -> Report {
     for (name, take) in figures {
         report.add(name, median(&of(take)), "ms", Bar::None);
     }
-    let spread = spread(&kept);
-    report.add("spread of what is kept between rounds", spread, "part", Bar::None);
-    if !kept.iter().all(|kept| kept.is_finite()) || spread > SPREAD_MAX {
-        report.too_noisy(&format!(
-            "the middle half of the rounds differs by {:.0} %, and {:.0} % are the most that says \
-             anything: let nothing else run, or take more --rounds",
-            spread * 100.0,
-            SPREAD_MAX * 100.0
-        ));
-    }
+    report.judge_spread("what is kept", &kept, SPREAD_MAX);
     report
 }
 

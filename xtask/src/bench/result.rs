@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::rounds::spread;
 use super::table::table;
 use crate::shell::{command, read, root};
 use crate::{Error, Outcome};
@@ -84,6 +85,21 @@ impl Report {
     /// Notes why the figures are worth little: the machine was busy with something else.
     pub fn too_noisy(&mut self, why: &str) {
         self.noise.push(why.to_owned());
+    }
+
+    /// Adds how far the rounds of `what` lie apart, and notes it where that says nothing any more: the
+    /// middle half apart by more than `spread_max`, as a part, or a round without a figure at all.
+    pub(super) fn judge_spread(&mut self, what: &str, rounds: &[f64], spread_max: f64) {
+        let spread = spread(rounds);
+        self.add(&format!("spread of {what} between rounds"), spread, "part", Bar::None);
+        if !rounds.iter().all(|round| round.is_finite()) || spread > spread_max {
+            self.too_noisy(&format!(
+                "the middle half of the rounds differs by {:.0} % in {what}, and {:.0} % are the \
+                 most that says anything: let nothing else run, or take more --rounds",
+                spread * 100.0,
+                spread_max * 100.0
+            ));
+        }
     }
 
     /// Adds a sentence for the reader, behind the table.

@@ -13,7 +13,7 @@ use clap::Parser;
 use super::release::{build, program};
 use super::{
     Bar, Connections, LOAD_CORE, Load, Report, Running, SERVICE_CORE, cpu_time, free_address,
-    h2load, interleave, median, pinned, spread, wrk,
+    h2load, interleave, median, pinned, wrk,
 };
 use crate::shell::command;
 use crate::{Error, Outcome};
@@ -152,16 +152,7 @@ fn add(report: &mut Report, way: &str, axum: &[Measured], chassis: &[Measured]) 
         let rate = middle(|round| round.requests_per_second);
         report.add(&format!("{way}: {name}: answers"), rate, "requests/s", Bar::None);
     }
-    let spread = spread(&ratios);
-    report.add(&format!("{way}: spread of the ratio between rounds"), spread, "part", Bar::None);
-    if !ratios.iter().all(|ratio| ratio.is_finite()) || spread > SPREAD_MAX {
-        report.too_noisy(&format!(
-            "{way}: the middle half of the rounds differs by {:.0} %, and {:.0} % are the most that \
-             says anything: let nothing else run, or take more --rounds",
-            spread * 100.0,
-            SPREAD_MAX * 100.0
-        ));
-    }
+    report.judge_spread(&format!("the ratio over {way}"), &ratios, SPREAD_MAX);
 }
 
 #[cfg(test)]

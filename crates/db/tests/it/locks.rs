@@ -61,6 +61,23 @@ async fn spawn_all<T: Send + 'static>(
     spawned
 }
 
+/// As many updates of the locked row, under way.
+async fn updates_of_the_locked_row(bench: &Bench) -> Vec<JoinHandle<Result<u64, Error>>> {
+    let updates = (0..MANY).map(|_| {
+        let db = bench.patient(Duration::from_secs(60));
+        async move { db.execute(more(2)).await }
+    });
+    spawn_all(updates).await
+}
+
+/// Each of them comes to its end, and has changed its row once.
+async fn check_updated(bench: &Bench, updates: Vec<JoinHandle<Result<u64, Error>>>) {
+    for update in updates {
+        assert_eq!(within_a_minute("an update", update).await.unwrap().unwrap(), 1);
+    }
+    assert_eq!(bench.first::<Piece>(pieces::table.find(2)).await.unwrap().stock, 160, "each once");
+}
+
 /// The longest time that something took, done over and over for so long.
 async fn longest<T>(lasts: Duration, work: impl AsyncFn() -> Result<T, Error>) -> Duration {
     let (begun, mut longest) = (Moment::now(), Duration::ZERO);
@@ -98,17 +115,10 @@ async fn updates_of_a_locked_row_hold_up_others_hardly_longer_than_one_does() {
     let bench = bench().await;
     let locker = bench.observer().await;
     locker.batch_execute("BEGIN; UPDATE pieces SET stock = 100 WHERE id = 2").await.unwrap();
-    let updates = (0..MANY).map(|_| {
-        let db = bench.patient(Duration::from_secs(60));
-        async move { db.execute(more(2)).await }
-    });
-    let updates = spawn_all(updates).await;
+    let updates = updates_of_the_locked_row(&bench).await;
     check_others(&bench).await;
     locker.batch_execute("COMMIT").await.unwrap();
-    for update in updates {
-        assert_eq!(within_a_minute("an update", update).await.unwrap().unwrap(), 1);
-    }
-    assert_eq!(bench.first::<Piece>(pieces::table.find(2)).await.unwrap().stock, 160, "each once");
+    check_updated(&bench, updates).await;
 }
 
 #[tokio::test]
@@ -116,11 +126,7 @@ async fn those_who_wait_for_a_lock_leave_half_of_the_pool_to_others() {
     let bench = bench().await;
     let locker = bench.observer().await;
     locker.batch_execute("BEGIN; UPDATE pieces SET stock = 100 WHERE id = 2").await.unwrap();
-    let updates = (0..MANY).map(|_| {
-        let db = bench.patient(Duration::from_secs(60));
-        async move { db.execute(more(2)).await }
-    });
-    let updates = spawn_all(updates).await;
+    let updates = updates_of_the_locked_row(&bench).await;
     // All of them have been sent elsewhere, and wait there, some for a connection.
     let waiting = || bench.metric("tenfold_db_pool_connections{state=\"waited_for\"}");
     within_a_minute("those without a connection", async {
@@ -140,9 +146,7 @@ async fn those_who_wait_for_a_lock_leave_half_of_the_pool_to_others() {
     }
     assert_eq!(waiting(), (MANY - 8) as f64, "they have not come between");
     locker.batch_execute("COMMIT").await.unwrap();
-    for update in updates {
-        assert_eq!(within_a_minute("an update", update).await.unwrap().unwrap(), 1);
-    }
+    check_updated(&bench, updates).await;
 }
 
 #[tokio::test]
@@ -158,10 +162,7 @@ async fn nor_do_updates_of_which_each_is_another_statement() {
     let updates = spawn_all(updates).await;
     check_others(&bench).await;
     locker.batch_execute("COMMIT").await.unwrap();
-    for update in updates {
-        assert_eq!(within_a_minute("an update", update).await.unwrap().unwrap(), 1);
-    }
-    assert_eq!(bench.first::<Piece>(pieces::table.find(2)).await.unwrap().stock, 160, "each once");
+    check_updated(&bench, updates).await;
 }
 
 #[tokio::test]
